@@ -1,0 +1,334 @@
+"""Messages between cosim and its children: typed, versioned, msgpack on the wire.
+
+Every socket carries one request and one reply at a time. All times are int nanoseconds of virtual time since the
+run's epoch, except `wall_*_ns`, which are the child's monotonic clock.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+PROTOCOL_VERSION = 1
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """A child could not carry out a request; `text` says why and what to do."""
+
+    text: str
+
+
+class Stop(msgspec.Struct, frozen=True, tag=True):
+    """The child answers `Stopped` and exits."""
+
+
+class Stopped(msgspec.Struct, frozen=True, tag=True):
+    """The last message of a child."""
+
+
+class Direction(msgspec.Struct, frozen=True):
+    """One direction of a link. `rate_bps` None: no serialisation delay. `queue_bytes` None: never drops."""
+
+    delay_ns: int
+    rate_bps: int | None = None
+    jitter_ns: int = 0
+    loss: float = 0.0
+    queue_bytes: int | None = None
+
+
+class Link(msgspec.Struct, frozen=True):
+    """Both directions of a link; `uplink` leads away from the UE."""
+
+    uplink: Direction
+    downlink: Direction
+
+
+class Transport(msgspec.Struct, frozen=True):
+    """What the hosts' TCP and TLS do; sizes in bytes."""
+
+    congestion_control: str
+    slow_start_after_idle: bool
+    tls: bool
+
+
+class Topology(msgspec.Struct, frozen=True):
+    """UEs, each with an access link of its own, joined by a router and the core to one server per path."""
+
+    ues: tuple[str, ...]
+    access: Link
+    core: Link
+    paths: dict[str, Link]
+    mtu_bytes: int
+    transport: Transport
+    seed: int
+    pcap_directory: str | None
+
+
+class ConfigureNetwork(msgspec.Struct, frozen=True, tag=True):
+    """First message to the ns-3 process."""
+
+    version: int
+    topology: Topology
+
+
+class NetworkReady(msgspec.Struct, frozen=True, tag=True):
+    """The topology stands; `versions` names ns-3 and the compiler."""
+
+    version: int
+    versions: dict[str, str]
+
+
+class Open(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Start the TCP (and TLS) handshake of a new connection from a UE to a path's server."""
+
+    at_ns: int
+    connection: int
+    ue: str
+    path: str
+
+
+class Send(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Hand a message to a connection; it leaves once the handshakes are done and earlier messages have left.
+
+    `up`: from the UE to the server. `wakes`: its delivery is consequential, so that `advance` returns at it.
+    """
+
+    at_ns: int
+    connection: int
+    message: int
+    n_bytes: int
+    up: bool
+    wakes: bool
+
+
+class Close(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Close a connection from the UE's side; what it has not handed to TCP yet is discarded.
+
+    `wakes`: the server's notice of the close is consequential (a request is still being served there).
+    """
+
+    at_ns: int
+    connection: int
+    wakes: bool
+
+
+class Set(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Give one direction of a link new values. `link`: `access`, `core` or `paths.NAME`."""
+
+    at_ns: int
+    link: str
+    up: bool
+    value: Direction
+
+
+Command = Open | Send | Close | Set
+
+
+class Advance(msgspec.Struct, frozen=True, tag=True):
+    """Execute the commands at their times and every event up to `until_ns`, or to the first consequential delivery."""
+
+    commands: list[Command]
+    until_ns: int
+
+
+class Connected(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The client may send its first request byte: TCP and TLS handshakes are done."""
+
+    t_ns: int
+    connection: int
+
+
+class Delivered(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The last byte of a message became readable at the far end.
+
+    `emitted_ns`: when TCP emitted the copy of the segment whose arrival made it readable.
+    `hops_ns`: that segment's time in each hop in the order it crossed them; `t_ns == emitted_ns + sum(hops_ns)`.
+    """
+
+    t_ns: int
+    message: int
+    emitted_ns: int
+    hops_ns: tuple[int, ...]
+
+
+class Closed(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The server saw the client's close."""
+
+    t_ns: int
+    connection: int
+
+
+class Reset(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """TCP gave the connection up (too many retransmissions); always consequential."""
+
+    t_ns: int
+    connection: int
+
+
+Delivery = Connected | Delivered | Closed | Reset
+
+
+class Advanced(msgspec.Struct, frozen=True, tag=True):
+    """Reply to `Advance`: the network's time, deliveries in order of time, wall time inside ns-3's Run."""
+
+    now_ns: int
+    deliveries: list[Delivery]
+    run_wall_ns: int
+
+
+class Account(msgspec.Struct, frozen=True, tag=True):
+    """Ask for the byte account of every connection and the counters of every link."""
+
+
+class ConnectionBytes(msgspec.Struct, frozen=True):
+    """Application bytes of one direction of a connection, each counted where it happens.
+
+    `sent` at the API, `delivered` when read at the far end, `lost` when TCP gave up, `discarded` when cancelled or
+    still under way at the account. sent == delivered + lost + discarded.
+    """
+
+    connection: int
+    up: bool
+    sent: int
+    delivered: int
+    lost: int
+    discarded: int
+
+
+class LinkCounters(msgspec.Struct, frozen=True):
+    """What one direction of a link did."""
+
+    link: str
+    up: bool
+    packets: int
+    n_bytes: int
+    dropped_queue: int
+    dropped_loss: int
+    max_queue_bytes: int
+
+
+class Accounted(msgspec.Struct, frozen=True, tag=True):
+    """Reply to `Account`."""
+
+    connections: list[ConnectionBytes]
+    links: list[LinkCounters]
+
+
+NetworkRequest = ConfigureNetwork | Advance | Account | Stop
+NetworkReply = NetworkReady | Advanced | Accounted | Stopped | Failed
+
+
+class SyntheticModel(msgspec.Struct, frozen=True, tag="synthetic"):
+    """A model made locally: random weights, a tokenizer trained on the standard library."""
+
+    architecture: str
+    hidden_size: int
+    layers: int
+    vision_hidden_size: int
+    vision_layers: int
+    vocabulary_size: int
+    seed: int
+
+
+class HubModel(msgspec.Struct, frozen=True, tag="hub"):
+    """A path or hub name, passed to vLLM as it is."""
+
+    name: str
+
+
+class EngineSpec(msgspec.Struct, frozen=True):
+    """One engine: its model and vLLM's engine arguments as the user gave them."""
+
+    name: str
+    model: SyntheticModel | HubModel
+    served_model_name: str
+    args: dict[str, object]
+    tls: bool
+
+
+class StartEngines(msgspec.Struct, frozen=True, tag=True):
+    """First message to an engine host: the engines that share its piece of hardware (`cpu`, `gpu`, `gpu:0`)."""
+
+    version: int
+    hardware: str
+    engines: list[EngineSpec]
+    seed: int
+
+
+class EnginesReady(msgspec.Struct, frozen=True, tag=True):
+    """Every engine is warm. `resolved`: per engine what vLLM made of the arguments; `versions`: vllm, torch."""
+
+    version: int
+    versions: dict[str, str]
+    resolved: dict[str, dict[str, object]]
+
+
+class Render(msgspec.Struct, frozen=True, tag=True):
+    """Run the front end for one request: `body` is the JSON of POST /v1/chat/completions."""
+
+    engine: str
+    request_id: str
+    body: bytes
+
+
+class Rendered(msgspec.Struct, frozen=True, tag=True):
+    """The front end's measured time and what it made."""
+
+    duration_ns: int
+    wall_start_ns: int
+    wall_end_ns: int
+    prompt_tokens: int
+    encoder_tokens: int
+    images: int
+
+
+class RenderRefused(msgspec.Struct, frozen=True, tag=True):
+    """The server would answer 4xx: `text` is its error, `duration_ns` its time."""
+
+    duration_ns: int
+    wall_start_ns: int
+    wall_end_ns: int
+    text: str
+
+
+class Step(msgspec.Struct, frozen=True, tag=True):
+    """Submit rendered requests to the scheduler, abort others, then execute one step."""
+
+    engine: str
+    submit: list[str]
+    abort: list[str]
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """What a step computed: the shape that its duration depends on."""
+
+    prefill_tokens: int
+    decode_sequences: int
+    context_tokens: int
+    encoder_tokens: int
+    images: int
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """What one request got from a step, and its egress: `n_bytes` on the wire, `egress_ns` measured."""
+
+    count: int
+    n_bytes: int
+    finish_reason: str | None
+    egress_ns: int
+    cached_tokens: int
+
+
+class Stepped(msgspec.Struct, frozen=True, tag=True):
+    """One executed step. `scheduled`: tokens of each request in the batch. `gauges`: vLLM's own counters after it."""
+
+    duration_ns: int
+    wall_start_ns: int
+    wall_end_ns: int
+    signature: Signature
+    scheduled: dict[str, int]
+    tokens: dict[str, Tokens]
+    gauges: dict[str, float]
+
+
+EngineRequest = StartEngines | Render | Step | Stop
+EngineReply = EnginesReady | Rendered | RenderRefused | Stepped | Stopped | Failed
