@@ -1,0 +1,140 @@
+"""The parent's side of the bridge: start a child, talk to it, watch it, stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import zmq
+
+from cosim.bridge.errors import BridgeError, ChildError
+from cosim.bridge.messages import Failed, Stop, Stopped
+from cosim.clock import monotonic_ns
+
+Reply = TypeVar("Reply")
+
+STOP_LIMIT_S = 2.0
+UNIX_PATH_LIMIT = 100
+
+
+class Runtime:
+    """A private (0700) directory for the sockets of one run; removed by `close`."""
+
+    def __init__(self) -> None:
+        base = None if len(tempfile.gettempdir()) < UNIX_PATH_LIMIT - 40 else "/tmp"
+        self.directory = Path(tempfile.mkdtemp(prefix="cosim-", dir=base))
+        self.context = zmq.Context()
+
+    def close(self) -> None:
+        """Close the sockets and remove the directory."""
+        self.context.destroy(linger=0)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Child:
+    """One child process and the socket to it: a request, then its reply.
+
+    `module` runs as `python -m MODULE ADDRESS PARENT_PID`; its output goes to `log`. A child is a session of its own,
+    so that Ctrl-C reaches cosim alone and a stop reaches the child's own children too.
+    """
+
+    def __init__(
+        self,
+        role: str,
+        module: str,
+        reply_type: Any,
+        *,
+        runtime: Runtime,
+        log: Path,
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.role = role
+        self.log = log
+        self.wait_ns = 0
+        self._runtime = runtime
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(reply_type)
+        address = f"ipc://{runtime.directory}/{role.replace('/', '_').replace(' ', '_')}.sock"
+        self._socket: zmq.Socket[bytes] = runtime.context.socket(zmq.PAIR)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.bind(address)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, address, str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+            )
+        self._ended_fd = os.pidfd_open(self._process.pid)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self._ended_fd, zmq.POLLIN)
+
+    @property
+    def pid(self) -> int:
+        """Process id of the child."""
+        return self._process.pid
+
+    def send(self, message: Any) -> None:
+        """Send a request without waiting for its reply."""
+        try:
+            self._socket.send(self._encode(message), zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            raise ChildError(self.role, f"takes no message ({error})", self.log) from error
+
+    def receive(self, expected: type[Reply], *, limit_s: float) -> Reply:
+        """Wait for the reply. Raises ChildError when the child ends, reports a failure or is silent for too long."""
+        start_ns = monotonic_ns()
+        ready = dict(self._poller.poll(int(limit_s * 1_000)))
+        self.wait_ns += monotonic_ns() - start_ns
+        if self._socket in ready:
+            return self._decode(self._socket.recv(), expected)
+        if self._ended_fd in ready:
+            raise ChildError(self.role, self._how_it_ended(), self.log)
+        raise ChildError(self.role, f"has been silent for {limit_s:g} s (process {self.pid} is stopped)", self.log)
+
+    def request(self, message: Any, expected: type[Reply], *, limit_s: float) -> Reply:
+        """Send a request and wait for its reply."""
+        self.send(message)
+        return self.receive(expected, limit_s=limit_s)
+
+    def _decode(self, data: bytes, expected: type[Reply]) -> Reply:
+        try:
+            reply = self._decoder.decode(data)
+        except msgspec.MsgspecError as error:
+            raise ChildError(self.role, f"sent a malformed message ({error})", self.log) from error
+        if isinstance(reply, Failed):
+            raise ChildError(self.role, f"failed: {reply.text}", self.log)
+        if not isinstance(reply, expected):
+            raise ChildError(self.role, f"answered {type(reply).__name__} instead of {expected.__name__}", self.log)
+        return reply
+
+    def _how_it_ended(self) -> str:
+        status = self._process.wait()
+        if status < 0:
+            return f"was killed by {signal.Signals(-status).name} (process {self.pid})"
+        return f"ended with exit status {status} (process {self.pid})"
+
+    def stop(self, *, politely: bool) -> None:
+        """End the child and everything it started; `politely` lets it finish first. Never raises."""
+        if politely and self._process.poll() is None:
+            with contextlib.suppress(BridgeError):
+                self.request(Stop(), Stopped, limit_s=STOP_LIMIT_S)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(STOP_LIMIT_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        os.close(self._ended_fd)
+        self._socket.close(0)

@@ -1,0 +1,62 @@
+"""The network as the conductor sees it: connections that carry messages, and knobs."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cosim.bridge.messages import (
+    Accounted,
+    Closed,
+    Connected,
+    Delivered,
+    Delivery,
+    Direction,
+    Reset,
+)
+
+__all__ = ["Accounted", "Closed", "Connected", "Delivered", "Delivery", "Direction", "Network", "Reset"]
+
+
+class Network(Protocol):
+    """Packets between UEs and servers in virtual time.
+
+    Times are int ns since the epoch and never lie in the network's past. Messages of one direction of a connection
+    arrive in the order in which they were sent, at least 1 ns after that.
+    """
+
+    hops: tuple[str, ...]
+    """Names of the entries of `Delivered.hops_ns` for a message towards a server; reversed for one towards a UE."""
+
+    wall_ns: int
+    """Wall time spent in the network so far, seen from the conductor."""
+
+    def open(self, connection: int, ue: str, path: str, at_ns: int) -> None:
+        """Begin the handshakes of a new connection; `Connected` reports their end."""
+
+    def send(self, connection: int, message: int, n_bytes: int, at_ns: int, *, up: bool, wakes: bool) -> None:
+        """Hand a message to a connection; `wakes` marks its delivery as consequential."""
+
+    def close(self, connection: int, at_ns: int, *, wakes: bool) -> None:
+        """Close a connection from the UE's side; what has not reached TCP yet is discarded."""
+
+    def set(self, link: str, *, up: bool, value: Direction, at_ns: int) -> None:
+        """Give a direction of a link (`access`, `core`, `paths.NAME`) new values; packets keep their order."""
+
+    def advance(self, until_ns: int) -> tuple[int, list[Delivery]]:
+        """Move to the first consequential delivery or to `until_ns`; returns the time reached and what arrived.
+
+        While no consequential message is under way a network may put work off and answer at once; what was put off
+        arrives with a later call, each delivery with its own time.
+        """
+
+    def settle(self, at_ns: int) -> list[Delivery]:
+        """Execute everything up to a time that `advance` has reached; returns what had been put off."""
+
+    def account(self) -> Accounted:
+        """The byte account of every connection and the counters of every link so far."""
+
+    def minimum_delay_ns(self, path: str, *, up: bool) -> int:
+        """The least time that a byte needs from end to end, over all values that the knobs have had."""
+
+    def stop(self, *, politely: bool) -> None:
+        """End what runs; never raises."""
