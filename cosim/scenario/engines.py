@@ -1,0 +1,107 @@
+"""The engine of a tier: which model, on which hardware, executed by what."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from cosim.scenario.section import Section, problem
+from cosim.scenario.units import Duration, PositiveDuration
+
+HEAD_SIZE = 64
+
+
+class SyntheticModel(Section):
+    """A model made on this machine: random weights of the given shape, its own tokenizer, no download."""
+
+    kind: Literal["synthetic"]
+    architecture: Literal["qwen2_5_vl", "qwen3", "llama"]
+    hidden_size: int = Field(128, ge=HEAD_SIZE, le=8192)
+    layers: int = Field(2, ge=1, le=128)
+    vision_hidden_size: int = Field(128, ge=HEAD_SIZE, le=4096)
+    vision_layers: int = Field(2, ge=1, le=64)
+    vocabulary_size: int = Field(2048, ge=1024, le=200_000)
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> SyntheticModel:
+        for key in ("hidden_size", "vision_hidden_size"):
+            if getattr(self, key) % (2 * HEAD_SIZE):
+                raise problem(
+                    (key,), f"{getattr(self, key)} does not divide into heads", f"a multiple of {2 * HEAD_SIZE}"
+                )
+        return self
+
+    @property
+    def served_name(self) -> str:
+        """Name in requests and results."""
+        return f"synthetic-{self.architecture}-{self.hidden_size}x{self.layers}"
+
+
+def _model_tag(value: Any) -> str:
+    return "hub" if isinstance(value, str) else "synthetic"
+
+
+Model = Annotated[
+    Annotated[str, Field(min_length=1), Tag("hub")] | Annotated[SyntheticModel, Tag("synthetic")],
+    Discriminator(_model_tag),
+]
+
+Sharing = Literal["isolated", "timeslice"]
+
+
+class _Engine(Section):
+    hardware: str = Field("cpu", pattern=r"^(cpu|gpu(:\d+)?)$", description="`cpu`, `gpu` or `gpu:N`.")
+    sharing: Sharing = Field(
+        "isolated",
+        description="What running engines one after another stands for: hardware of their own, or time slices.",
+    )
+    time_scale: float = Field(1.0, gt=0, le=1e4, description="Multiplies every measured duration.")
+
+
+class VllmEngine(_Engine):
+    """vLLM itself, stepped in an engine host; each step is executed and measured."""
+
+    kind: Literal["vllm"]
+    model: Model
+    args: dict[str, Any] = Field(default_factory=dict, description="vLLM engine arguments, passed unchanged.")
+    isolate: bool = Field(False, description="A process of its own instead of one for each piece of hardware.")
+
+    @property
+    def served_name(self) -> str:
+        """Name of the model in requests and results."""
+        return self.model if isinstance(self.model, str) else self.model.served_name
+
+
+class StubEngine(_Engine):
+    """The deterministic double: constant times, no model, one batch of at most `max_num_seqs`."""
+
+    kind: Literal["stub"]
+    frontend: Duration = Field(2_000_000, description="Front end of one request.")
+    prefill: PositiveDuration = Field(50_000_000, description="A step that has a prefill in it.")
+    decode: PositiveDuration = Field(10_000_000, description="A step of decodes only.")
+    egress: Duration = Field(100_000, description="Egress of one chunk.")
+    chunk_bytes: int = Field(250, ge=1, le=65_536, description="Size of an SSE event.")
+    max_num_seqs: int = Field(8, ge=1, le=65_536)
+
+    @property
+    def served_name(self) -> str:
+        """Name of the model in requests and results."""
+        return "stub"
+
+
+class ReplayEngine(_Engine):
+    """Steps recorded by an earlier run of the same scenario and seed."""
+
+    kind: Literal["replay"]
+    run: str = Field(description="Directory of the run whose steps are repeated.")
+    model: str = "replay"
+
+    @property
+    def served_name(self) -> str:
+        """Name of the model in requests and results."""
+        return self.model
+
+
+Engine = Annotated[VllmEngine | StubEngine | ReplayEngine, Field(discriminator="kind")]

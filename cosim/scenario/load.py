@@ -1,0 +1,161 @@
+"""From a file, the environment and flags to a validated scenario, and back to a file with every default."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from cosim.scenario.errors import Problem, ScenarioError
+from cosim.scenario.explain import explain
+from cosim.scenario.model import Scenario
+from cosim.scenario.network import Ns3Network, PipeNetwork
+from cosim.scenario.override import apply_environment, apply_settings
+from cosim.scenario.source import Source, read
+
+SCHEMA_FILE = Path(__file__).parent / "schema.json"
+LIVE_LINK_KEYS = ("rate", "delay", "jitter", "loss", "queue")
+
+
+@dataclass(frozen=True, slots=True)
+class Knobs:
+    """The network as it is from a time on."""
+
+    at_ns: int
+    network: Ns3Network | PipeNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A scenario, its timeline as states of the network, and warnings for the user."""
+
+    scenario: Scenario
+    timeline: tuple[Knobs, ...]
+    warnings: tuple[str, ...]
+
+    def resolved_yaml(self) -> str:
+        """The scenario with every default filled in, as a file that `cosim run` takes."""
+        head = f"# yaml-language-server: $schema={SCHEMA_FILE.name}\n"
+        return head + yaml.safe_dump(self.data(), sort_keys=False, allow_unicode=True, width=110)
+
+    def data(self) -> dict[str, Any]:
+        """The scenario as plain data with units."""
+        return self.scenario.model_dump(mode="json")
+
+    def hash(self) -> str:
+        """SHA-256 of the resolved scenario."""
+        return hashlib.sha256(json.dumps(self.data(), sort_keys=True).encode()).hexdigest()
+
+
+def load(
+    path: Path,
+    *,
+    settings: Iterable[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Read and check a scenario. Precedence: `settings` (flags), environment, file, defaults.
+
+    Raises ScenarioError with every fault found, each at its file and line, variable or flag.
+    """
+    environment = os.environ if environment is None else environment
+    source = read(path, environment)
+    warnings = apply_environment(source, environment, Scenario.model_fields)
+    apply_settings(source, settings)
+    scenario = _validate(source)
+    scenario = _absolute_paths(scenario, path.parent, source)
+    return Loaded(scenario, _timeline(scenario, source), tuple(warnings))
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a scenario, for editors."""
+    schema = Scenario.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "cosim scenario", **schema}
+
+
+def _validate(source: Source) -> Scenario:
+    try:
+        return Scenario.model_validate(source.data)
+    except ValidationError as error:
+        raise ScenarioError(explain(error, source, Scenario)) from None
+
+
+def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
+    """Make file names independent of where the resolved copy will lie, and check that they exist."""
+    problems: list[Problem] = []
+
+    def checked(text: str, keys: tuple[str | int, ...], wanted: str) -> str:
+        path = (base / text).resolve()
+        if not path.is_dir():
+            origin, line = source.place(keys)
+            problems.append(Problem(origin, line, ".".join(map(str, keys)), f"no folder {text!r}", wanted))
+        return str(path)
+
+    data = scenario.model_dump(mode="json")
+    for index, group in enumerate(data["clients"]):
+        if group.get("folder") is not None:
+            group["folder"] = checked(group["folder"], ("clients", index, "folder"), "a folder with JPEG images")
+    for name, tier in data["tiers"].items():
+        engine = tier["engine"]
+        if engine["kind"] == "replay":
+            engine["run"] = checked(engine["run"], ("tiers", name, "engine", "run"), "the directory of a run")
+        elif engine["kind"] == "vllm" and isinstance(engine["model"], str) and (base / engine["model"]).is_dir():
+            engine["model"] = str((base / engine["model"]).resolve())
+    if problems:
+        raise ScenarioError(problems)
+    return Scenario.model_validate(data)
+
+
+def _timeline(scenario: Scenario, source: Source) -> tuple[Knobs, ...]:
+    """The network after each entry of the timeline, in order of time; entries add up."""
+    data = scenario.model_dump(mode="json")
+    states: list[Knobs] = []
+    problems: list[Problem] = []
+    order = sorted(range(len(scenario.timeline)), key=lambda index: scenario.timeline[index].at)
+    for index in order:
+        entry = scenario.timeline[index]
+        for path, value in entry.set.items():
+            keys = ("timeline", index, "set", path)
+            origin, line = source.place(keys)
+            section = _live_section(data, path)
+            if section is None:
+                allowed = (
+                    f"network.access.uplink.delay, network.paths.NAME.rate and the like ({', '.join(LIVE_LINK_KEYS)})"
+                )
+                problems.append(
+                    Problem(origin, line, f"timeline.{index}.set", f"{path!r} cannot change in a run", allowed)
+                )
+                continue
+            section[path.rpartition(".")[2]] = value
+            try:
+                Scenario.model_validate(data)
+            except ValidationError as error:
+                found = explain(error, Source(source.file, data), Scenario)
+                raise ScenarioError(
+                    [replace(problem, origin=origin, line=line, key=path) for problem in found]
+                ) from None
+        if not problems:
+            states.append(Knobs(entry.at, Scenario.model_validate(data).network))
+    if problems:
+        raise ScenarioError(problems)
+    return tuple(states)
+
+
+def _live_section(data: dict[str, Any], path: str) -> dict[str, Any] | None:
+    """The link section that a dotted path changes; None if it is not one that can change in a run."""
+    words = path.split(".")
+    key = words[-1].removesuffix("_up").removesuffix("_down")
+    link = words[1:-1]
+    known = link in (["access", "uplink"], ["access", "downlink"], ["core"]) or (len(link) == 2 and link[0] == "paths")
+    if words[0] != "network" or not known or key not in LIVE_LINK_KEYS:
+        return None
+    section: Any = data["network"]
+    for word in link:
+        section = section.get(word) if isinstance(section, dict) else None
+    return section if isinstance(section, dict) and words[-1] in section else None

@@ -1,0 +1,96 @@
+"""What a scenario may say: the root of the file, the clock, tiers, objectives, validity and the timeline."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from cosim.scenario.clients import ClientGroup
+from cosim.scenario.engines import Engine
+from cosim.scenario.network import Network
+from cosim.scenario.section import Name, Section, problem
+from cosim.scenario.units import Duration, PositiveDuration, Ratio
+
+SCHEMA_VERSION = 1
+
+
+class Lockstep(Section):
+    """Virtual time: the run is right however slow the machine is."""
+
+    kind: Literal["lockstep"] = "lockstep"
+
+
+class Tier(Section):
+    """Where requests are served. Without a `path` the tier is local to the client: no byte crosses the network."""
+
+    engine: Engine
+    path: Name | None = Field(None, description="Name of a path under network.paths; none: local to the client.")
+    per_client: bool = Field(False, description="One engine for each client instead of one for all.")
+
+
+class Placement(Section):
+    """The policy that chooses a tier for each request: `fixed`, or one that a package brings as an entry point."""
+
+    kind: Name = "fixed"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Objective(Section):
+    """Deadline of an SLA class, counted from the moment at which the request was due."""
+
+    e2el: PositiveDuration
+
+
+class Validity(Section):
+    """What a run must have to be called VALID."""
+
+    min_requests: int = Field(30, ge=1, description="Counted requests for each tier that has clients.")
+    max_error_share: Ratio = Field(0.01, description="Share of a tier's requests that may end in an error.")
+
+
+class Limits(Section):
+    """How long cosim waits for a peer before it calls it silent."""
+
+    silence: PositiveDuration = Field(60_000_000_000, description="For a reply of a child that is at work.")
+    start: PositiveDuration = Field(600_000_000_000, description="For a child to be ready.")
+
+
+class TimelineEntry(Section):
+    """At a time, new values for network knobs, by dotted path from the root."""
+
+    at: Duration
+    set: dict[str, Any]
+
+
+class Scenario(Section):
+    """One run: who asks, what stands between, who answers, and what is asked of the answer."""
+
+    schema_version: Literal[1]
+    name: Name = "run"
+    seed: int = Field(1, ge=0, le=2**63 - 1)
+    clock: Lockstep = Lockstep()
+    duration: PositiveDuration = Field(description="Clients issue requests for this long, after the warm-up.")
+    warmup: Duration = Field(0, description="Requests issued before are served but not counted.")
+    network: Network
+    tiers: dict[Name, Tier] = Field(min_length=1)
+    clients: list[ClientGroup] = Field(min_length=1)
+    placement: Placement = Placement()
+    sla: dict[Name, Objective] = Field(default_factory=dict)
+    validity: Validity = Validity()
+    limits: Limits = Limits()
+    timeline: list[TimelineEntry] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _references(self) -> Scenario:
+        paths = list(self.network.paths)
+        for name, tier in self.tiers.items():
+            if tier.path is not None and tier.path not in paths:
+                raise problem(("tiers", name, "path"), f"no path {tier.path!r}", paths)
+        names = [group.name for group in self.clients]
+        for index, group in enumerate(self.clients):
+            if group.name in names[:index]:
+                raise problem(("clients", index, "name"), f"{group.name!r} names two groups", "a name of its own")
+            if group.tier not in self.tiers:
+                raise problem(("clients", index, "tier"), f"no tier {group.tier!r}", list(self.tiers))
+        return self

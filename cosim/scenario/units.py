@@ -1,0 +1,170 @@
+"""Quantities with units as the user writes them, parsed to int ns, bit/s and bytes or to a float ratio."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+_QUANTITY = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s]*)\s*")
+
+NS_PER_UNIT = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
+BPS_PER_UNIT = {"bit/s": 1, "kbit/s": 10**3, "Mbit/s": 10**6, "Gbit/s": 10**9}
+BYTES_PER_UNIT = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+HZ_PER_UNIT = {"/s": 1, "/min": Decimal(1) / 60}
+RATIO_PER_UNIT = {"%": Decimal("0.01"), "": Decimal(1)}
+
+
+class _Quantity:
+    """Pydantic annotation: a string with a unit, held as the parsed number, written back as a string."""
+
+    def __init__(
+        self,
+        what: str,
+        units: dict[str, Any],
+        example: str,
+        write: Callable[[Any], str],
+        *,
+        readings: tuple[str, str],
+        most: int,
+        integer: bool = True,
+        positive: bool = False,
+    ) -> None:
+        self._what = what
+        self._units = units
+        self._example = example
+        self._write = write
+        self._readings = readings
+        self._most = most
+        self._integer = integer
+        self._positive = positive
+
+    def parse(self, value: Any) -> int | float:
+        """The number in base units. Raises PydanticCustomError with what is allowed."""
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            raise self._error(f"{value!r} is not a {self._what}")
+        if not isinstance(value, str) and not (value == 0 and "" in self._units):
+            raise self._error(self._bare(value))
+        match = _QUANTITY.fullmatch(str(value))
+        if match is None:
+            raise self._error(f"{value!r} is not a {self._what}")
+        number, unit = Decimal(match[1]), match[2]
+        if unit not in self._units:
+            raise self._error(self._bare(value) if not unit else f"{value!r} has no unit of a {self._what}")
+        parsed = number * self._units[unit]
+        if parsed < 0 or (self._positive and parsed == 0):
+            raise self._error(f"{value!r} must be {'greater than zero' if self._positive else 'zero or more'}")
+        if parsed > self._most:
+            raise self._error(f"{value!r} must be at most {self._write(self._most)}")
+        if not self._integer:
+            return float(parsed)
+        if self._positive and round(parsed) == 0:
+            raise self._error(f"{value!r} is smaller than the smallest {self._what}")
+        return round(parsed)
+
+    def _bare(self, value: Any) -> str:
+        readings = " or ".join(f"'{value}{unit}'" for unit in self._readings)
+        return f"{value!r} has no unit: {readings}?"
+
+    def _error(self, what: str) -> PydanticCustomError:
+        units = ", ".join(unit or "none (a share of 1, in quotes)" for unit in self._units)
+        allowed = f'a {self._what} such as "{self._example}" (units: {units})'
+        # Braces in the user's text would be read as placeholders of the message.
+        return PydanticCustomError("quantity", "{what}; {allowed}", {"what": what, "allowed": allowed})
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.parse, serialization=core_schema.plain_serializer_function_ser_schema(self._write)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        units = "|".join(re.escape(unit) for unit in self._units)
+        pattern = rf"^\s*([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*({units})\s*$"
+        return {"type": "string", "pattern": pattern, "examples": [self._example]}
+
+
+def _writer(units: dict[str, Any]) -> Callable[[Any], str]:
+    """Write a number with the largest unit that leaves it whole, so that it reads back as the same number."""
+
+    def write(value: Any) -> str:
+        number = Decimal(str(value))
+        for unit, factor in sorted(units.items(), key=lambda item: -Decimal(item[1])):
+            scaled = number / Decimal(factor)
+            if (scaled == scaled.to_integral_value() and scaled != 0) or Decimal(factor) == 1:
+                return f"{scaled.normalize():f}{unit}"
+        raise AssertionError("every table of units has the base unit")
+
+    return write
+
+
+def _write_ratio(value: Any) -> str:
+    return f"{(Decimal(str(value)) * 100).normalize():f}%"
+
+
+def _write_frequency(value: Any) -> str:
+    return f"{Decimal(str(value)).normalize():f}/s"
+
+
+_write_duration = _writer(NS_PER_UNIT)
+_write_rate = _writer(BPS_PER_UNIT)
+_write_size = _writer(BYTES_PER_UNIT)
+
+LONGEST_DURATION_NS = 24 * 366 * NS_PER_UNIT["h"]
+
+
+def _duration(example: str, *, positive: bool) -> _Quantity:
+    return _Quantity(
+        "duration",
+        NS_PER_UNIT,
+        example,
+        _write_duration,
+        readings=("ms", "s"),
+        most=LONGEST_DURATION_NS,
+        positive=positive,
+    )
+
+
+Duration = Annotated[int, _duration("20ms", positive=False)]
+"""A duration, held as int ns."""
+PositiveDuration = Annotated[int, _duration("500ms", positive=True)]
+"""A duration greater than zero, held as int ns."""
+Rate = Annotated[
+    int,
+    _Quantity(
+        "rate",
+        BPS_PER_UNIT,
+        "100Mbit/s",
+        _write_rate,
+        readings=("bit/s", "Mbit/s"),
+        most=10**13,
+        positive=True,
+    ),
+]
+"""A bit rate, held as int bit/s."""
+Size = Annotated[
+    int,
+    _Quantity("size", BYTES_PER_UNIT, "150kB", _write_size, readings=("B", "kB"), most=2**40, positive=True),
+]
+"""A size, held as int bytes."""
+Ratio = Annotated[
+    float, _Quantity("ratio", RATIO_PER_UNIT, "0.1%", _write_ratio, readings=("%", ""), most=1, integer=False)
+]
+"""A share between 0 and 1, held as a float."""
+Frequency = Annotated[
+    float,
+    _Quantity(
+        "frequency",
+        HZ_PER_UNIT,
+        "2/s",
+        _write_frequency,
+        readings=("/s", "/min"),
+        most=10**6,
+        integer=False,
+        positive=True,
+    ),
+]
+"""A number of events in a second, held as a float."""
