@@ -1,0 +1,214 @@
+"""The run directory: written as things happen, read back line by line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, TypeVar
+
+import msgspec
+
+from cosim.clock import monotonic_s
+from cosim.results.records import RequestRecord, StepsLine
+from cosim.results.timeseries import TimeseriesWriter
+
+REQUESTS = "requests.jsonl"
+STEPS = "steps.jsonl"
+MANIFEST = "manifest.json"
+SCENARIO = "scenario.resolved.yaml"
+SUMMARY = "summary.json"
+REPORT = "report.html"
+TIMESERIES = "timeseries"
+LOGS = "logs"
+
+FLUSH_INTERVAL_S = 0.5
+FLUSH_LINES = 1000
+
+T = TypeVar("T")
+
+
+class ResultsError(Exception):
+    """A file of a run directory is missing, damaged or in the way; the text names it and says what to do."""
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace a file so that a reader sees the old content or the new, never a part."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+
+
+class _Lines:
+    """A file of JSON lines with a buffer of its own, bounded by a number of lines."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file: BinaryIO = open(path, "xb", buffering=0)  # noqa: SIM115
+        except FileExistsError:
+            raise ResultsError(
+                f"{path} exists: the directory already holds a run; choose another with -o or pass --force"
+            ) from None
+        self._encoder = msgspec.json.Encoder()
+        self._buffer = bytearray()
+        self._lines = 0
+
+    def write(self, record: RequestRecord | StepsLine) -> None:
+        self._buffer += self._encoder.encode(record)
+        self._buffer += b"\n"
+        self._lines += 1
+        if self._lines >= FLUSH_LINES:
+            self.flush()
+
+    def flush(self) -> None:
+        view = memoryview(bytes(self._buffer))
+        while view:
+            view = view[self._file.write(view) :]
+        self._buffer.clear()
+        self._lines = 0
+
+    def close(self) -> None:
+        self.flush()
+        self._file.close()
+
+
+class RunWriter:
+    """Writes one run's directory as things happen.
+
+    Lines reach the operating system after FLUSH_LINES lines, and with the first call that comes FLUSH_INTERVAL_S or
+    more after the last flush; a killed process loses no more than that. Raises ResultsError if the directory holds a
+    run already, or if requests do not come in order of `t_end_ns`.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / LOGS).mkdir(exist_ok=True)
+        self._requests = _Lines(directory / REQUESTS)
+        self._steps = _Lines(directory / STEPS)
+        self._timeseries = TimeseriesWriter(directory / TIMESERIES)
+        # Requests of the latest t_end_ns wait here: a later one of the same instant may sort before them.
+        self._held: list[RequestRecord] = []
+        self._flushed_s = monotonic_s()
+        self._closed = False
+
+    def request(self, record: RequestRecord) -> None:
+        """Add a request that has ended; calls come in order of `t_end_ns`."""
+        if self._held and record.t_end_ns != self._held[0].t_end_ns:
+            if record.t_end_ns < self._held[0].t_end_ns:
+                raise ResultsError(
+                    f"request {record.request_id} ended at {record.t_end_ns} ns, before {self._held[0].request_id} at "
+                    f"{self._held[0].t_end_ns} ns that is already recorded; please report this as a bug"
+                )
+            self._release()
+        self._held.append(record)
+        self._flush_if_due()
+
+    def step(self, record: StepsLine) -> None:
+        """Add a line of steps.jsonl."""
+        self._steps.write(record)
+        self._flush_if_due()
+
+    def gauge(self, t_ns: int, source: str, metric: str, labels: dict[str, str], value: float) -> None:
+        """Add one sample of a time series; the unit is in the metric's name."""
+        self._timeseries.add(t_ns, source, metric, labels, value)
+        self._flush_if_due()
+
+    def manifest(self, content: dict[str, object]) -> None:
+        """Write manifest.json anew; the latest call counts."""
+        write_atomic(self.directory / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
+
+    def flush(self) -> None:
+        """Hand to the operating system what is buffered, but for requests whose order is still open."""
+        self._requests.flush()
+        self._steps.flush()
+        self._flushed_s = monotonic_s()
+
+    def close(self) -> None:
+        """Write everything out; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._release()
+        self._requests.close()
+        self._steps.close()
+        self._timeseries.close()
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _release(self) -> None:
+        self._held.sort(key=lambda record: record.request_id)
+        for record in self._held:
+            self._requests.write(record)
+        self._held.clear()
+
+    def _flush_if_due(self) -> None:
+        if monotonic_s() - self._flushed_s >= FLUSH_INTERVAL_S:
+            self.flush()
+
+
+def read_requests(directory: Path) -> Iterator[RequestRecord]:
+    """The requests of a run, in the file's order.
+
+    A last line that a killed run left torn is skipped; raises ResultsError with file and line for any other damage.
+    """
+    return _read(directory / REQUESTS, msgspec.json.Decoder(RequestRecord))
+
+
+def read_steps(directory: Path) -> Iterator[StepsLine]:
+    """The lines of steps.jsonl, in the file's order; damage is treated as by `read_requests`."""
+    decoder: msgspec.json.Decoder[StepsLine] = msgspec.json.Decoder(StepsLine)
+    return _read(directory / STEPS, decoder)
+
+
+def read_manifest(directory: Path) -> dict[str, object]:
+    """manifest.json of a run. Raises ResultsError if it is missing or no JSON object."""
+    path = directory / MANIFEST
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except ValueError as error:
+        raise ResultsError(f"{path}: not JSON ({error}); restore the file or run the scenario again") from None
+    if not isinstance(content, dict):
+        raise ResultsError(f"{path}: holds no JSON object; restore the file or run the scenario again")
+    return content
+
+
+def read_scenario_text(directory: Path) -> str:
+    """scenario.resolved.yaml of a run as text. Raises ResultsError if it is missing."""
+    path = directory / SCENARIO
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise _missing(path) from None
+
+
+def _missing(path: Path) -> ResultsError:
+    return ResultsError(f"{path} is missing; is {path.parent} the directory of a run (-o of `cosim run`)?")
+
+
+def _read(path: Path, decoder: msgspec.json.Decoder[T]) -> Iterator[T]:
+    try:
+        file = open(path, "rb")  # noqa: SIM115
+    except FileNotFoundError:
+        raise _missing(path) from None
+    with file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                # Each line is written with its newline in one go, so only a killed run's last line can lack it.
+                if not line.endswith(b"\n"):
+                    return
+                raise ResultsError(
+                    f"{path}:{number}: {error}; the file was changed or the disk failed: run the scenario again"
+                ) from None
