@@ -1,0 +1,259 @@
+"""summary.json: aggregates of a run, a pure function of the files in its directory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from cosim.clock import NS_PER_MS, NS_PER_S
+from cosim.inference.base import StepSource
+from cosim.results.metrics import TierMetrics
+from cosim.results.parts import in_order
+from cosim.results.records import EgressRecord, FrontendRecord, RequestRecord, Status, StepRecord
+from cosim.results.sla import SlaTally
+from cosim.results.store import (
+    SCENARIO,
+    SUMMARY,
+    ResultsError,
+    read_manifest,
+    read_requests,
+    read_scenario_text,
+    read_steps,
+    write_atomic,
+)
+from cosim.results.verdict import Evidence, TierCount, judge
+
+SCHEMA_VERSION = 1
+DECIMALS = 6
+STATUSES: tuple[Status, ...] = get_args(Status)
+SOURCES: tuple[StepSource, ...] = get_args(StepSource)
+WALL_PARTS = ("engine", "network", "conductor", "startup")
+
+
+@dataclass(slots=True)
+class _Tier:
+    metrics: TierMetrics = field(default_factory=TierMetrics)
+    statuses: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
+    parts_ns: dict[str, int] = field(default_factory=dict)
+
+    def add(self, record: RequestRecord) -> None:
+        self.metrics.add(record)
+        self.statuses[record.status] += 1
+        if record.status == "ok":
+            for name, value_ns in record.parts.items():
+                self.parts_ns[name] = self.parts_ns.get(name, 0) + value_ns
+
+
+@dataclass(slots=True)
+class _Engine:
+    steps: int = 0
+    busy_ns: int = 0
+    prefill_tokens: int = 0
+    tokens: int = 0
+    frontend: int = 0
+    frontend_ns: int = 0
+    egress_ns: int = 0
+    sources: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SOURCES, 0))
+
+
+def summarise(directory: Path) -> dict[str, Any]:
+    """The content of summary.json. Raises ResultsError for a missing or damaged file."""
+    manifest = read_manifest(directory)
+    scenario = load_scenario(directory)
+    objectives: dict[str, Any] = manifest.get("objectives") or {}  # type: ignore[assignment]
+    tier_infos: dict[str, dict[str, Any]] = objectives.get("tiers") or {}
+    validity = objectives.get("validity") or {}
+
+    with_clients = _tiers_with_clients(scenario)
+    tiers = {name: _Tier() for name in tier_infos if name in with_clients}
+    sla = SlaTally(objectives.get("sla") or {}, list(tiers))
+    statuses = dict.fromkeys(STATUSES, 0)
+    warmup = 0
+    evidence = Evidence(
+        status=_text(manifest.get("status")),
+        issued=_integer(manifest.get("issued")),
+        broken=[str(text) for text in (_mapping(manifest.get("invariants")).get("broken") or [])],
+        min_requests=validity.get("min_requests"),
+        max_error_share=validity.get("max_error_share"),
+    )
+    for record in read_requests(directory):
+        statuses[record.status] += 1
+        evidence.ended += 1
+        difference_ns = record.e2el_ns - sum(record.parts.values())
+        # In real time the parts come from clocks of several processes, so only lockstep can be held to the ns.
+        if manifest.get("clock") == "lockstep" and (difference_ns or min(record.parts.values(), default=0) < 0):
+            evidence.parts_off.add(f"{record.request_id} ({difference_ns:+d} ns)")
+        if record.warmup:
+            warmup += 1
+            continue
+        sla.add(record)
+        if record.tier is not None:
+            tiers.setdefault(record.tier, _Tier()).add(record)
+
+    for name, tier in tiers.items():
+        evidence.tiers[name] = TierCount(tier.metrics.n, tier.statuses["error"], tier.statuses["cancelled"])
+    engines = _engines(directory, evidence)
+    n_bytes = _bytes(manifest, evidence)
+    verdict = judge(evidence)
+    virtual_ns = _integer(manifest.get("virtual_ns"))
+    summary: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "name": manifest.get("name"),
+        "verdict": verdict.verdict,
+        "reasons": verdict.reasons,
+        "clock": manifest.get("clock"),
+        "seed": manifest.get("seed"),
+        "virtual_s": _seconds(virtual_ns),
+        "wall_s": _seconds(manifest.get("wall_ns")),
+        "wall_parts_s": {part: _seconds(_mapping(manifest.get("wall_ns_by_part")).get(part)) for part in WALL_PARTS},
+        "requests": {
+            "issued": evidence.issued,
+            **statuses,
+            "unfinished": None if evidence.issued is None else evidence.issued - evidence.ended,
+            "warmup": warmup,
+        },
+        "sla": sla.rows(),
+        "tiers": {name: _tier_summary(tier, tier_infos.get(name) or {}) for name, tier in tiers.items()},
+        "step_coverage": _coverage(engines),
+        "bytes": n_bytes,
+        "engines": {name: _engine_summary(engines[name], virtual_ns) for name in sorted(engines)},
+        "loop": objectives.get("loop") or {},
+        "replay_of": manifest.get("replay_of"),
+    }
+    rounded: dict[str, Any] = _rounded(summary)
+    return rounded
+
+
+def write_summary(directory: Path) -> dict[str, Any]:
+    """Write summary.json atomically and return its content; the same files give the same bytes."""
+    summary = summarise(directory)
+    write_atomic(directory / SUMMARY, summary_bytes(summary))
+    return summary
+
+
+def summary_bytes(summary: dict[str, Any]) -> bytes:
+    """A summary as the bytes of summary.json."""
+    return (json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def load_scenario(directory: Path) -> dict[str, Any]:
+    """scenario.resolved.yaml as plain data. Raises ResultsError if it is missing or no mapping."""
+    try:
+        scenario = yaml.safe_load(read_scenario_text(directory))
+    except yaml.YAMLError as error:
+        raise ResultsError(f"{directory / SCENARIO}: {error}; restore the file or run the scenario again") from None
+    if not isinstance(scenario, dict):
+        raise ResultsError(f"{directory / SCENARIO}: holds no mapping; restore the file or run the scenario again")
+    return scenario
+
+
+def _tiers_with_clients(scenario: dict[str, Any]) -> set[str]:
+    """Tiers that a client group names; a group that leaves the choice to placement names none."""
+    return {client["tier"] for client in scenario.get("clients") or [] if client.get("tier") is not None}
+
+
+def _engines(directory: Path, evidence: Evidence) -> dict[str, _Engine]:
+    engines: dict[str, _Engine] = {}
+    for line in read_steps(directory):
+        if isinstance(line, StepRecord):
+            engine = engines.setdefault(line.engine, _Engine())
+            engine.steps += 1
+            engine.busy_ns += line.duration_ns
+            engine.prefill_tokens += line.signature.prefill_tokens
+            engine.tokens += sum(count for count, _, _ in line.tokens.values())
+            engine.sources[line.source] += 1
+        elif isinstance(line, FrontendRecord):
+            engine = engines.setdefault(line.engine, _Engine())
+            engine.frontend += 1
+            engine.frontend_ns += line.duration_ns
+        elif isinstance(line, EgressRecord):
+            engines.setdefault(line.engine, _Engine()).egress_ns += sum(line.durations_ns.values())
+        if isinstance(line, StepRecord | FrontendRecord) and line.source == "extrapolated":
+            evidence.extrapolated[line.engine] = evidence.extrapolated.get(line.engine, 0) + 1
+    return engines
+
+
+def _engine_summary(engine: _Engine, virtual_ns: int | None) -> dict[str, Any]:
+    return {
+        "steps": engine.steps,
+        "busy_s": engine.busy_ns / NS_PER_S,
+        "busy_share": engine.busy_ns / virtual_ns if virtual_ns else None,
+        "mean_step_ms": engine.busy_ns / engine.steps / NS_PER_MS if engine.steps else None,
+        "prefill_tokens": engine.prefill_tokens,
+        "output_tokens": engine.tokens,
+        "frontend_n": engine.frontend,
+        "mean_frontend_ms": engine.frontend_ns / engine.frontend / NS_PER_MS if engine.frontend else None,
+        "egress_s": engine.egress_ns / NS_PER_S,
+    }
+
+
+def _coverage(engines: dict[str, _Engine]) -> dict[str, float | None]:
+    total = sum(engine.steps for engine in engines.values())
+    return {
+        source: sum(engine.sources[source] for engine in engines.values()) / total if total else None
+        for source in SOURCES
+    }
+
+
+def _tier_summary(tier: _Tier, info: dict[str, Any]) -> dict[str, Any]:
+    completed = tier.metrics.completed
+    return {
+        "n": tier.metrics.n,
+        "completed": completed,
+        **{status: tier.statuses[status] for status in STATUSES if status != "ok"},
+        **tier.metrics.summary(),
+        "duration_s": tier.metrics.duration_s,
+        "parts_ms": {name: tier.parts_ns[name] / completed / NS_PER_MS for name in in_order(tier.parts_ns)},
+        "kind": info.get("kind"),
+        "path": info.get("path"),
+        "sharing": info.get("sharing"),
+        "time_scale": info.get("time_scale"),
+        "engines": list(info.get("engines") or []),
+    }
+
+
+def _bytes(manifest: dict[str, Any], evidence: Evidence) -> dict[str, Any]:
+    """Application bytes over all connections; a connection whose account does not balance goes to the evidence."""
+    columns = ("sent", "delivered", "lost", "discarded")
+    totals = {direction: dict.fromkeys(columns, 0) for direction in ("up", "down")}
+    connections = set()
+    for account in manifest.get("connections") or []:
+        direction = "up" if account["up"] else "down"
+        connections.add(account["connection"])
+        for column in columns:
+            totals[direction][column] += account[column]
+        missing = account["sent"] - account["delivered"] - account["lost"] - account["discarded"]
+        if missing:
+            evidence.unbalanced.add(f"{account['connection']} {direction} ({missing:+d} bytes)")
+    return {"connections": len(connections), **totals}
+
+
+def _seconds(ns: object) -> float | None:
+    return ns / NS_PER_S if isinstance(ns, int) else None
+
+
+def _integer(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to DECIMALS decimals (1 ns where the unit is ms), so that the last bits of a library do not show."""
+    if isinstance(value, float):
+        return round(value, DECIMALS)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return value

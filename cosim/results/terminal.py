@@ -1,0 +1,247 @@
+"""What a run says on the terminal: progress while it goes on, a table when it has ended."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from cosim.clock import NS_PER_S, monotonic_s
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+Mode = Literal["rich", "plain", "none"]
+
+RICH_INTERVAL_S = 0.2
+PLAIN_INTERVAL_S = 5.0
+PLAIN_WIDTH = 100
+LARGEST_PARTS = 4
+
+
+def choose_mode(ui: str, stream: TextIO | None = None) -> Mode:
+    """The mode that `--ui` means: `auto` is `rich` on a terminal and `plain` elsewhere."""
+    if ui == "none":
+        return "none"
+    if ui == "auto":
+        ui = "rich" if (stream or sys.stderr).isatty() else "plain"
+    return "rich" if ui == "rich" else "plain"
+
+
+class Progress:
+    """Shows how far a run is; writes to stderr unless a stream is given.
+
+    `update` may be called for every event: it reads the monotonic clock and returns unless the last display is
+    RICH_INTERVAL_S (`rich`) or PLAIN_INTERVAL_S (`plain`) old.
+    """
+
+    def __init__(self, mode: Mode, duration_ns: int, stream: TextIO | None = None) -> None:
+        self._mode: Mode = mode
+        self._duration_ns = duration_ns
+        self._stream = stream or sys.stderr
+        self._interval_s = RICH_INTERVAL_S if mode == "rich" else PLAIN_INTERVAL_S
+        self._started_s = self._shown_s = monotonic_s()
+        self._live: Live | None = None
+        self._text = ""
+        if mode == "rich":
+            from rich.console import Console
+            from rich.live import Live
+
+            # No refresh thread: a display drawn beside a measured step would take part in the measurement.
+            self._live = Live(console=Console(file=self._stream), auto_refresh=False, transient=True)
+            self._live.start()
+
+    def update(self, now_ns: int, issued: int, ended: int, by_tier: dict[str, tuple[int, int]]) -> None:
+        """Report virtual time and requests; `by_tier` holds (issued, ended) of each tier."""
+        if self._mode == "none":
+            return
+        shown_s = monotonic_s()
+        if shown_s - self._shown_s < self._interval_s:
+            return
+        self._shown_s = shown_s
+        self._show(now_ns, issued, ended, by_tier, shown_s - self._started_s)
+
+    def close(self) -> None:
+        """Take the display away; a second call does nothing."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        self._mode = "none"
+
+    def _show(self, now_ns: int, issued: int, ended: int, by_tier: dict[str, tuple[int, int]], wall_s: float) -> None:
+        share = min(now_ns / self._duration_ns, 1.0) if self._duration_ns > 0 else 1.0
+        head = f"{now_ns / NS_PER_S:8.1f} s of {self._duration_ns / NS_PER_S:.0f} s virtual ({share:4.0%}), "
+        head += f"{wall_s:.0f} s wall, {ended}/{issued} requests ended"
+        tiers = ", ".join(f"{name} {done}/{sent}" for name, (sent, done) in by_tier.items())
+        if self._live is None:
+            self._stream.write(head + (f" [{tiers}]" if tiers else "") + "\n")
+            self._stream.flush()
+            return
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.text import Text
+
+        lines: list[RenderableType] = [ProgressBar(total=1.0, completed=share, width=60), Text(head)]
+        if tiers:
+            lines.append(Text("ended/issued  " + tiers))
+        self._live.update(Group(*lines), refresh=True)
+
+
+def print_summary(summary: dict[str, Any], console: Console | None = None) -> None:
+    """Print a summary: verdict with reasons, hit rates, latencies, largest parts; to stderr unless told otherwise.
+
+    On a terminal tables of rich's; elsewhere plain lines of at most PLAIN_WIDTH columns.
+    """
+    from rich.console import Console
+
+    if console is None:
+        console = Console(stderr=True)
+    if console.is_terminal:
+        _print_rich(summary, console)
+    else:
+        for line in plain_lines(summary):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def plain_lines(summary: dict[str, Any]) -> list[str]:
+    """A summary as lines of text."""
+    lines = [_head(summary)]
+    for reason in summary["reasons"]:
+        lines += textwrap.wrap(f"- {reason}", PLAIN_WIDTH, initial_indent="  ", subsequent_indent="    ")
+    lines += textwrap.wrap(_basis(summary), PLAIN_WIDTH)
+    for title, header, rows in (
+        ("SLA, by e2el from the scheduled time", SLA_HEADER, sla_cells(summary)),
+        ("Latency of ok requests, ms", LATENCY_HEADER, latency_cells(summary)),
+    ):
+        lines += ["", title, *_columns(header, rows)]
+    lines += ["", "Largest parts of the mean e2el"]
+    width = max((len(name) for name in summary["tiers"]), default=0)
+    lines += [f"  {name:<{width}}  {largest_parts(tier)}" for name, tier in summary["tiers"].items()]
+    return lines
+
+
+SLA_HEADER = ("tier", "class", "deadline", "hit rate", "95 % Wilson", "n", "cancelled")
+LATENCY_HEADER = ("tier", "n", "ok", "ttft p50", "ttft p95", "tpot p50", "e2el p50", "e2el p95", "sharing", "scale")
+
+
+def sla_cells(summary: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Rows of the SLA table as text, under SLA_HEADER."""
+    return [
+        (
+            row["tier"] or "(none)",
+            row["class"],
+            f"{row['deadline_ms']:g} ms",
+            percent(row["sla_hit_rate"]),
+            "-" if row["wilson_low"] is None else f"{100 * row['wilson_low']:.1f}-{100 * row['wilson_high']:.1f} %",
+            str(row["n"]),
+            str(row["cancelled"]),
+        )
+        for row in summary["sla"]
+    ]
+
+
+def latency_cells(summary: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Rows of the latency table as text, under LATENCY_HEADER."""
+    keys = ("median_ttft_ms", "p95_ttft_ms", "median_tpot_ms", "median_e2el_ms", "p95_e2el_ms")
+    return [
+        (
+            name,
+            str(tier["n"]),
+            str(tier["completed"]),
+            *(number(tier[key]) for key in keys),
+            tier["sharing"] or "-",
+            "-" if tier["time_scale"] is None else f"{tier['time_scale']:g}",
+        )
+        for name, tier in summary["tiers"].items()
+    ]
+
+
+def largest_parts(tier: dict[str, Any]) -> str:
+    """The largest parts of a tier's mean e2el as text, with their shares."""
+    total_ms = sum(tier["parts_ms"].values())
+    if not total_ms:
+        return "-"
+    ranked = sorted(tier["parts_ms"].items(), key=lambda item: -item[1])[:LARGEST_PARTS]
+    return ", ".join(f"{name} {number(ms)} ms ({ms / total_ms:.0%})" for name, ms in ranked if ms > 0)
+
+
+def percent(share: float | None) -> str:
+    """A share as text; `-` where it is undefined."""
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def number(value: float | None) -> str:
+    """A number with three or more digits that matter; `-` where it is undefined."""
+    if value is None:
+        return "-"
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _head(summary: dict[str, Any]) -> str:
+    return f"{summary['verdict']}  {summary['name']}"
+
+
+def _basis(summary: dict[str, Any]) -> str:
+    requests = summary["requests"]
+    shares = [f"{source} {share:.0%}" for source, share in summary["step_coverage"].items() if share]
+    ended = ", ".join(
+        f"{requests[status]} {status}"
+        for status in ("ok", "error", "timeout", "cancelled", "rejected", "unfinished")
+        if requests[status]
+    )
+    return (
+        f"{summary['clock']} clock, seed {summary['seed']}, {_s(summary['virtual_s'])} virtual in "
+        f"{_s(summary['wall_s'])} wall; steps: {', '.join(shares) or 'none'}; "
+        f"requests: {requests['issued']} issued, {ended or 'none ended'} ({requests['warmup']} warm-up)"
+    )
+
+
+def _s(value: float | None) -> str:
+    return "?" if value is None else f"{value:.1f} s"
+
+
+def _columns(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """Left-aligned text columns, right-aligned numbers; names are cut where the lines would exceed PLAIN_WIDTH."""
+    table = [header, *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
+    widths[0] = max(min(widths[0], PLAIN_WIDTH - sum(widths[1:]) - 2 * len(widths)), 4)
+    return [
+        "  "
+        + "  ".join(
+            f"{cell[:width]:<{width}}" if i == 0 or name in ("class", "sharing") else f"{cell:>{width}}"
+            for i, (name, cell, width) in enumerate(zip(header, row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]
+
+
+def _print_rich(summary: dict[str, Any], console: Console) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    colour = "green" if summary["verdict"] == "VALID" else "red"
+    console.print(Text(summary["verdict"], style=f"bold {colour}") + Text(f"  {summary['name']}", style="bold"))
+    for reason in summary["reasons"]:
+        console.print(Text(f"  - {reason}"))
+    console.print(Text(_basis(summary), style="dim"))
+    for title, header, rows in (
+        ("SLA, by e2el from the scheduled time", SLA_HEADER, sla_cells(summary)),
+        ("Latency of ok requests, ms", LATENCY_HEADER, latency_cells(summary)),
+        (
+            "Largest parts of the mean e2el",
+            ("tier", "parts"),
+            [(name, largest_parts(tier)) for name, tier in summary["tiers"].items()],
+        ),
+    ):
+        table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+        for name in header:
+            left = name in ("tier", "class", "sharing", "parts")
+            table.add_column(name, justify="left" if left else "right", no_wrap=name != "parts")
+        for row in rows:
+            # Text, since a tier's name may look like rich's markup.
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(table)

@@ -1,0 +1,155 @@
+"""VALID or INVALID: whether a run's numbers may be used, and if not, why and what to change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+# Reasons name this many cases and count the rest; a broken network can break every request of a long run.
+NAMED_CASES = 5
+
+
+@dataclass(slots=True)
+class TierCount:
+    """Counted (not warm-up) requests of a tier: all that ended, those that ended as error, those cancelled."""
+
+    ended: int = 0
+    errors: int = 0
+    cancelled: int = 0
+
+
+@dataclass(slots=True)
+class Cases:
+    """The first few of many alike, and how many there are."""
+
+    count: int = 0
+    named: list[str] = field(default_factory=list)
+
+    def add(self, text: str) -> None:
+        """Count a case; keep its text if it is one of the first."""
+        self.count += 1
+        if self.count <= NAMED_CASES:
+            self.named.append(text)
+
+    def __str__(self) -> str:
+        more = self.count - len(self.named)
+        return ", ".join(self.named) + (f" and {more} more" if more else "")
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What a verdict rests on; None where the manifest does not say it.
+
+    `tiers` holds every tier that has clients. `unbalanced`, `parts_off` name connections and requests.
+    """
+
+    status: str | None = None
+    issued: int | None = None
+    ended: int = 0
+    broken: list[str] = field(default_factory=list)
+    tiers: dict[str, TierCount] = field(default_factory=dict)
+    min_requests: int | None = None
+    max_error_share: float | None = None
+    extrapolated: dict[str, int] = field(default_factory=dict)
+    unbalanced: Cases = field(default_factory=Cases)
+    parts_off: Cases = field(default_factory=Cases)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`reasons` is empty exactly when the verdict is VALID."""
+
+    verdict: Literal["VALID", "INVALID"]
+    reasons: list[str]
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Judge a run; every reason says what is wrong and what to change."""
+    reasons = [
+        *_ending(evidence),
+        *_invariants(evidence),
+        *_samples(evidence),
+        *_errors(evidence),
+        *_extrapolation(evidence),
+    ]
+    return Verdict("INVALID" if reasons else "VALID", reasons)
+
+
+def _ending(evidence: Evidence) -> list[str]:
+    reasons = []
+    if evidence.status == "interrupted":
+        reasons.append("the run was interrupted: what had not ended is missing; let it run to its end")
+    elif evidence.status == "failed":
+        reasons.append("the run failed: see failure.json and logs/, mend the cause and run it again")
+    elif evidence.status != "finished":
+        reasons.append("the run never came to its end (the process was killed); run it again")
+    if evidence.issued is None:
+        if evidence.status == "finished":
+            reasons.append("the manifest does not say how many requests were issued; run it again")
+    elif evidence.issued > evidence.ended:
+        reasons.append(
+            f"{evidence.issued - evidence.ended} of {evidence.issued} requests have not ended; let the run go on until "
+            "every request has ended (each has a timeout)"
+        )
+    elif evidence.issued < evidence.ended:
+        reasons.append(
+            f"{evidence.ended} requests ended but {evidence.issued} were issued: a request is recorded twice; please "
+            "report this as a bug"
+        )
+    return reasons
+
+
+def _invariants(evidence: Evidence) -> list[str]:
+    reasons = [f"invariant broken: {text}; please report this as a bug" for text in evidence.broken]
+    if evidence.unbalanced.count:
+        reasons.append(
+            f"bytes sent are not delivered + lost + discarded on {evidence.unbalanced.count} connection(s): "
+            f"{evidence.unbalanced}; please report this as a bug of the network"
+        )
+    if evidence.parts_off.count:
+        reasons.append(
+            f"the parts of {evidence.parts_off.count} request(s) do not add up to e2el_ns: {evidence.parts_off}; "
+            "please report this as a bug"
+        )
+    return reasons
+
+
+def _samples(evidence: Evidence) -> list[str]:
+    if evidence.min_requests is None:
+        return []
+    reasons = []
+    for name, tier in evidence.tiers.items():
+        counted = tier.ended - tier.cancelled
+        if counted < evidence.min_requests:
+            reasons.append(
+                f"tier {name} has {counted} counted request(s), validity.min_requests asks for "
+                f"{evidence.min_requests}; raise `duration` or the clients' rate, or lower validity.min_requests"
+            )
+    return reasons
+
+
+def _errors(evidence: Evidence) -> list[str]:
+    """Error share = status `error` / counted requests of the tier.
+
+    A timeout or a rejection is an answer to the question that the run asks (a miss); an error says that something did
+    not work as the scenario means it to.
+    """
+    if evidence.max_error_share is None:
+        return []
+    reasons = []
+    for name, tier in evidence.tiers.items():
+        if tier.ended and tier.errors / tier.ended > evidence.max_error_share:
+            reasons.append(
+                f"tier {name}: {tier.errors} of {tier.ended} requests ended as error ({tier.errors / tier.ended:.2%}), "
+                f"validity.max_error_share allows {evidence.max_error_share:.2%}; see `error` in requests.jsonl and "
+                "logs/, mend the cause or raise the share"
+            )
+    return reasons
+
+
+def _extrapolation(evidence: Evidence) -> list[str]:
+    return [
+        f"engine {name}: {count} duration(s) lie outside what its profile measured (source `extrapolated`); profile "
+        "the missing shapes or execute the engine"
+        for name, count in evidence.extrapolated.items()
+    ]
