@@ -32,6 +32,10 @@ class Prompt(Protocol):
     def output_tokens(self) -> int:
         """Tokens that the answer will have."""
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of text that were asked for; what the model's tokenizer makes of them is in RenderResult."""
+
     def body(self) -> bytes:
         """The request's JSON; made when asked for, since a replay does not need it."""
 

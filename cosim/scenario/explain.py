@@ -80,9 +80,16 @@ def _fields_at(keys: KeyPath, data: Any, root: type[BaseModel]) -> list[str]:
     """Field names of the section at a path, following the `kind` that the data gives."""
     options: list[Any] = [root]
     for key in keys:
-        data = data[key] if isinstance(data, (dict, list)) else None
+        data = _child(data, key)
         options = [leaf for option in options for leaf in _leaves(_below(option, key)) if _kind_fits(leaf, data)]
     return sorted({name for option in options for name in getattr(option, "model_fields", {})})
+
+
+def _child(data: Any, key: int | str) -> Any:
+    try:
+        return data[key]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _below(option: Any, key: int | str) -> Any:

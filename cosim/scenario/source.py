@@ -141,10 +141,10 @@ class _Builder:
         text = _VARIABLE.sub(lambda match: self._variable(match, node, keys), node.value)
         if text != node.value:
             plain = node.style is None
-            tag = self._loader.resolve(yaml.ScalarNode, text, (plain, not plain))
+            tag = self._loader.resolve(yaml.ScalarNode, text, (plain, not plain))  # type: ignore[no-untyped-call]
             node = yaml.ScalarNode(tag, text, node.start_mark, node.end_mark, node.style)
         try:
-            return self._loader.construct_object(node)  # type: ignore[no-untyped-call]
+            return self._loader.construct_object(node)
         except ValueError as error:
             line = node.start_mark.line + 1
             raise ScenarioError([Problem(self._file, line, dotted(keys), f"{text!r}: {error}", "a value")]) from error

@@ -55,16 +55,17 @@ class _Quantity:
         number, unit = Decimal(match[1]), match[2]
         if unit not in self._units:
             raise self._error(self._bare(value) if not unit else f"{value!r} has no unit of a {self._what}")
-        parsed = number * self._units[unit]
+        parsed: Decimal = number * self._units[unit]
         if parsed < 0 or (self._positive and parsed == 0):
             raise self._error(f"{value!r} must be {'greater than zero' if self._positive else 'zero or more'}")
         if parsed > self._most:
             raise self._error(f"{value!r} must be at most {self._write(self._most)}")
         if not self._integer:
             return float(parsed)
-        if self._positive and round(parsed) == 0:
+        rounded = int(parsed.to_integral_value())
+        if self._positive and rounded == 0:
             raise self._error(f"{value!r} is smaller than the smallest {self._what}")
-        return round(parsed)
+        return rounded
 
     def _bare(self, value: Any) -> str:
         readings = " or ".join(f"'{value}{unit}'" for unit in self._readings)

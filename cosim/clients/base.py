@@ -1,0 +1,51 @@
+"""What a client is to the conductor: a source of questions, each due at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+OnOverrun = Literal["overlap", "skip", "queue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request as a client asks it. Times are ns since the epoch, durations ns.
+
+    `make_body` makes the JSON of POST /v1/chat/completions; a replay, which knows its size, never calls it.
+    """
+
+    request_id: str
+    client: str
+    tier: str
+    t_scheduled_ns: int
+    prompt_tokens: int
+    output_tokens: int
+    timeout_ns: int
+    cancel_after_ns: int | None
+    cancel_after_chunks: int | None
+    make_body: Callable[[], bytes] = field(repr=False)
+    session: str | None = None
+    turn: int | None = None
+
+    def body(self) -> bytes:
+        """The request's JSON."""
+        return self.make_body()
+
+
+class Client(Protocol):
+    """One client of a group."""
+
+    name: str
+    group: str
+    tier: str
+    closed_loop: bool
+    on_overrun: OnOverrun
+
+    def next_question(self, not_before_ns: int) -> Question | None:
+        """The question that is due next; None when this client has asked its last.
+
+        In an open loop its time does not depend on answers. In a closed loop it is `not_before_ns`, the end of the
+        previous request, plus a think time.
+        """

@@ -1,0 +1,38 @@
+"""The JSON of POST /v1/chat/completions, as the openai SDK sends it to a vLLM server."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import numpy as np
+
+from cosim.words import WORDS
+
+
+def text_of(prompt_tokens: int, rng: np.random.Generator) -> str:
+    """A text of so many words; each is one token of a synthetic model."""
+    return " ".join(WORDS[index] for index in rng.integers(0, len(WORDS), prompt_tokens))
+
+
+def chat_body(*, model: str, text: str, output_tokens: int, seed: int, jpeg: bytes | None = None) -> bytes:
+    """A streamed chat completion of exactly `output_tokens` tokens.
+
+    `ignore_eos`, `min_tokens` and temperature 1 with a seed are vLLM's own parameters: random weights would else
+    stop at once or repeat one token.
+    """
+    content: object = text
+    if jpeg is not None:
+        url = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+        content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
+    body = {
+        "messages": [{"role": "user", "content": content}],
+        "model": model,
+        "max_completion_tokens": output_tokens,
+        "min_tokens": output_tokens,
+        "ignore_eos": True,
+        "temperature": 1.0,
+        "seed": seed,
+        "stream": True,
+    }
+    return json.dumps(body, separators=(",", ":")).encode()

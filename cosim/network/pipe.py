@@ -1,0 +1,233 @@
+"""The deterministic double of a network: each link a rate and a delay, messages instead of packets, no TCP dynamics.
+
+A message crosses its hops one after another: it waits until the link is free, is serialised at the link's rate, then
+travels for the link's delay and a random jitter. Loss is not modelled: a reliable transport would hide it as delay,
+which takes packets to know.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cosim.bridge.messages import (
+    Accounted,
+    Closed,
+    Connected,
+    ConnectionBytes,
+    Delivered,
+    Delivery,
+    Direction,
+    Link,
+    LinkCounters,
+    Topology,
+)
+from cosim.clock import NS_PER_S, monotonic_ns
+
+HOPS = ("access", "core", "wan")
+
+
+class _Pipe:
+    """One direction of a link."""
+
+    def __init__(self, values: Direction, rng: np.random.Generator) -> None:
+        self.values = values
+        self.least_delay_ns = values.delay_ns
+        self.messages = 0
+        self.n_bytes = 0
+        self._rng = rng
+        self._free_ns = 0
+        self._last_arrival_ns = 0
+
+    def set(self, values: Direction) -> None:
+        self.values = values
+        self.least_delay_ns = min(self.least_delay_ns, values.delay_ns)
+
+    def carry(self, n_bytes: int, t_ns: int) -> int:
+        """Arrival time of a message that reaches the link at a time; never before an earlier one's."""
+        start_ns = max(t_ns, self._free_ns)
+        rate = self.values.rate_bps
+        self._free_ns = start_ns + (-(-n_bytes * 8 * NS_PER_S // rate) if rate else 0)
+        jitter_ns = round(self._rng.exponential(self.values.jitter_ns)) if self.values.jitter_ns else 0
+        self._last_arrival_ns = max(self._last_arrival_ns, self._free_ns + self.values.delay_ns + jitter_ns)
+        self.messages += 1
+        self.n_bytes += n_bytes
+        return self._last_arrival_ns
+
+
+@dataclass(slots=True)
+class _Bytes:
+    sent: int = 0
+    delivered: int = 0
+    discarded: int = 0
+
+
+@dataclass(slots=True)
+class _Connection:
+    ue: str
+    path: str
+    t_connected_ns: int
+    closed: bool = False
+    bytes_by_direction: dict[bool, _Bytes] = field(default_factory=lambda: {True: _Bytes(), False: _Bytes()})
+
+
+@dataclass(slots=True)
+class _Journey:
+    """A message (or, with `message` None, a close) on its way: the hops it has crossed and their times."""
+
+    connection: int
+    message: int | None
+    n_bytes: int
+    up: bool
+    wakes: bool
+    sent_ns: int
+    emitted_ns: int
+    hops_ns: list[int] = field(default_factory=list)
+
+
+class PipeNetwork:
+    """A network in process; see the module for what it models."""
+
+    hops = HOPS
+
+    def __init__(self, topology: Topology) -> None:
+        self.wall_ns = 0
+        self._tls = topology.transport.tls
+        links: dict[str, Link] = {f"access/{ue}": topology.access for ue in topology.ues}
+        links["core"] = topology.core
+        links.update({f"paths.{name}": link for name, link in topology.paths.items()})
+        self._pipes: dict[tuple[str, bool], _Pipe] = {}
+        for index, (name, link) in enumerate(links.items()):
+            for up, values in ((True, link.uplink), (False, link.downlink)):
+                rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([topology.seed, index, up])))
+                self._pipes[name, up] = _Pipe(values, rng)
+        self._connections: dict[int, _Connection] = {}
+        self._finished: list[ConnectionBytes] = []
+        self._agenda: list[tuple[int, int, _Journey | Connected]] = []
+        self._sequence = 0
+        self._wakers = 0
+
+    def open(self, connection: int, ue: str, path: str, at_ns: int) -> None:
+        """One round trip for TCP's handshake, another for TLS 1.3 (RFC 8446 2); their bytes take no time."""
+        round_trip_ns = sum(self._pipes[name, up].values.delay_ns for name in _route(ue, path) for up in (True, False))
+        t_ns = at_ns + round_trip_ns * (2 if self._tls else 1)
+        self._connections[connection] = _Connection(ue, path, t_ns)
+        self._at(t_ns, Connected(t_ns, connection))
+
+    def send(self, connection: int, message: int, n_bytes: int, at_ns: int, *, up: bool, wakes: bool) -> None:
+        """Hand a message to a connection."""
+        state = self._connections[connection]
+        state.bytes_by_direction[up].sent += n_bytes
+        emitted_ns = max(at_ns, state.t_connected_ns)
+        self._start(_Journey(connection, message, n_bytes, up, wakes, at_ns, emitted_ns))
+
+    def close(self, connection: int, at_ns: int, *, wakes: bool) -> None:
+        """The server sees the close after what was sent before it; answers under way are discarded."""
+        self._connections[connection].closed = True
+        self._start(_Journey(connection, None, 0, True, wakes, at_ns, at_ns))
+
+    def set(self, link: str, *, up: bool, value: Direction, at_ns: int) -> None:
+        """New values for messages that are sent from now on."""
+        del at_ns
+        for (name, direction), pipe in self._pipes.items():
+            if direction == up and (name == link or (link == "access" and name.startswith("access/"))):
+                pipe.set(value)
+
+    def advance(self, until_ns: int) -> tuple[int, list[Delivery]]:
+        """Move to the first consequential delivery or to `until_ns`."""
+        if not self._wakers:
+            return until_ns, []
+        start_ns = monotonic_ns()
+        deliveries: list[Delivery] = []
+        now_ns = until_ns
+        while self._agenda and self._agenda[0][0] <= now_ns:
+            t_ns = self._agenda[0][0]
+            if self._execute_next(deliveries):
+                now_ns = t_ns
+        self.wall_ns += monotonic_ns() - start_ns
+        return now_ns, deliveries
+
+    def settle(self, at_ns: int) -> list[Delivery]:
+        """Execute everything up to a time that `advance` has reached."""
+        deliveries: list[Delivery] = []
+        while self._agenda and self._agenda[0][0] <= at_ns:
+            self._execute_next(deliveries)
+        return deliveries
+
+    def account(self) -> Accounted:
+        """Bytes by connection and counters by link; a message counts as a packet here."""
+        under_way: dict[tuple[int, bool], int] = {}
+        for _, _, item in self._agenda:
+            if isinstance(item, _Journey):
+                key = item.connection, item.up
+                under_way[key] = under_way.get(key, 0) + item.n_bytes
+        connections = list(self._finished)
+        for number, state in self._connections.items():
+            for up, count in state.bytes_by_direction.items():
+                discarded = count.discarded + under_way.get((number, up), 0)
+                connections.append(ConnectionBytes(number, up, count.sent, count.delivered, 0, discarded))
+        links = [
+            LinkCounters(name, up, pipe.messages, pipe.n_bytes, 0, 0, 0) for (name, up), pipe in self._pipes.items()
+        ]
+        return Accounted(sorted(connections, key=lambda entry: (entry.connection, not entry.up)), links)
+
+    def minimum_delay_ns(self, path: str, *, up: bool) -> int:
+        """Sum of the hops' least delays so far."""
+        ue = next(name for name, _ in self._pipes if name.startswith("access/")).removeprefix("access/")
+        return sum(self._pipes[name, up].least_delay_ns for name in _route(ue, path))
+
+    def stop(self, *, politely: bool) -> None:
+        """Nothing runs outside this process."""
+
+    def _start(self, journey: _Journey) -> None:
+        self._wakers += journey.wakes
+        self._at(journey.emitted_ns, journey)
+
+    def _at(self, t_ns: int, item: _Journey | Connected) -> None:
+        self._sequence += 1
+        heapq.heappush(self._agenda, (t_ns, self._sequence, item))
+
+    def _execute_next(self, deliveries: list[Delivery]) -> bool:
+        """Execute the earliest event; whether it was a consequential delivery."""
+        t_ns, _, item = heapq.heappop(self._agenda)
+        if isinstance(item, Connected):
+            if item.connection in self._connections:
+                deliveries.append(item)
+            return False
+        state = self._connections.get(item.connection)
+        if state is None or (state.closed and item.message is not None and not (item.up and item.hops_ns)):
+            # Nobody reads it: the UE has closed, or the server has seen the close.
+            self._wakers -= item.wakes
+            if state is not None:
+                state.bytes_by_direction[item.up].discarded += item.n_bytes
+            return False
+        route = _route(state.ue, state.path)
+        if len(item.hops_ns) < len(route):
+            hop = route[len(item.hops_ns)] if item.up else route[-1 - len(item.hops_ns)]
+            arrival_ns = self._pipes[hop, item.up].carry(item.n_bytes, t_ns)
+            if arrival_ns == item.sent_ns and len(item.hops_ns) == len(route) - 1:
+                arrival_ns += 1  # A cause comes before its effect, even over links without delay.
+            item.hops_ns.append(arrival_ns - t_ns)
+            self._at(arrival_ns, item)
+            return False
+        self._wakers -= item.wakes
+        if item.message is None:
+            self._finish(item.connection)
+            deliveries.append(Closed(t_ns, item.connection))
+        else:
+            state.bytes_by_direction[item.up].delivered += item.n_bytes
+            deliveries.append(Delivered(t_ns, item.message, item.emitted_ns, tuple(item.hops_ns)))
+        return item.wakes
+
+    def _finish(self, connection: int) -> None:
+        """Keep a closed connection's account and forget the rest; what is under way in it goes nowhere."""
+        state = self._connections.pop(connection)
+        for up, count in state.bytes_by_direction.items():
+            discarded = count.sent - count.delivered
+            self._finished.append(ConnectionBytes(connection, up, count.sent, count.delivered, 0, discarded))
+
+
+def _route(ue: str, path: str) -> tuple[str, str, str]:
+    return f"access/{ue}", "core", f"paths.{path}"
