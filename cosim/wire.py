@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 TLS_RECORD_PAYLOAD_BYTES = 16_384
 # RFC 8446 5.2: 5 bytes of header, 1 of content type, 16 of the AEAD tag.
 TLS_RECORD_OVERHEAD_BYTES = 22
@@ -51,9 +53,9 @@ def request_bytes(body_bytes: int, *, host: str, tls: bool) -> int:
 
 
 def answer_bytes(sse: bytes | int, *, first: bool, last: bool, tls: bool) -> int:
-    """Size of one SSE event of a streamed answer in HTTP chunked framing (RFC 9112 7.1).
+    r"""Size of one SSE event of a streamed answer in HTTP chunked framing (RFC 9112 7.1).
 
-    `sse` is the event as written (`data: {...}\\n\\n`) or its size. The first carries the response's head, the last
+    `sse` is the event as written (`data: {...}\n\n`) or its size. The first carries the response's head, the last
     `data: [DONE]` and the end of the chunked body.
     """
     payload = sse if isinstance(sse, int) else len(sse)
@@ -63,6 +65,19 @@ def answer_bytes(sse: bytes | int, *, first: bool, last: bool, tls: bool) -> int
     if last:
         n_bytes += _chunk_bytes(len(SSE_DONE)) + len(CHUNKED_END)
     return tls_bytes(n_bytes) if tls else n_bytes
+
+
+def error_bytes(text: str, *, tls: bool) -> int:
+    """Size of a 4xx answer: head and the JSON of an OpenAI error object."""
+    body = json.dumps({"error": {"message": text, "type": "BadRequestError", "param": None, "code": 400}})
+    head = (
+        "HTTP/1.1 400 Bad Request\r\n"
+        "date: Sat, 21 Nov 2026 00:00:00 GMT\r\n"
+        "server: uvicorn\r\n"
+        f"content-length: {len(body)}\r\n"
+        "content-type: application/json\r\n\r\n"
+    )
+    return tls_bytes(len(head) + len(body)) if tls else len(head) + len(body)
 
 
 def _chunk_bytes(payload: int) -> int:

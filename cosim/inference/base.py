@@ -16,9 +16,10 @@ StepSource = Literal["executed", "replayed", "interpolated", "extrapolated", "pr
 class EngineRefusal(Exception):
     """The server would answer this request with an error; `duration_ns` is the time it took to say so."""
 
-    def __init__(self, text: str, duration_ns: int) -> None:
+    def __init__(self, text: str, duration_ns: int, source: StepSource) -> None:
         super().__init__(text)
         self.duration_ns = duration_ns
+        self.source = source
 
 
 class Prompt(Protocol):
@@ -44,6 +45,7 @@ class RenderResult(msgspec.Struct, frozen=True):
     """Front end of one request. Durations are after `time_scale`; `wall_*_ns` None where nothing was executed."""
 
     duration_ns: int
+    source: StepSource
     prompt_tokens: int
     encoder_tokens: int
     images: int

@@ -35,7 +35,7 @@ class StubEngine:
     def render(self, prompt: Prompt) -> RenderResult:
         """Take the configured time; the prompt has the tokens that were asked for."""
         self._rendered[prompt.request_id] = _Sequence(prompt.prompt_tokens, prompt.output_tokens)
-        return RenderResult(self._scaled(self._settings.frontend), prompt.prompt_tokens, 0, 0, None, None)
+        return RenderResult(self._scaled(self._settings.frontend), "predicted", prompt.prompt_tokens, 0, 0, None, None)
 
     def submit(self, request_id: str) -> None:
         """Queue a rendered request."""

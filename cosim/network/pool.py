@@ -41,7 +41,7 @@ class ConnectionPool:
         """Give a connection back after its answer; it is idle from now on."""
         self._idle.setdefault((connection.client, connection.path), []).append(connection)
 
-    def remove(self, connection: Connection) -> None:
-        """Take an idle connection out because it is being closed."""
-        self._idle[connection.client, connection.path].remove(connection)
-        connection.closed = True
+    def remove(self, number: int) -> None:
+        """Take an idle connection out: it is closed, or is about to be."""
+        for idle in self._idle.values():
+            idle[:] = [connection for connection in idle if connection.number != number]

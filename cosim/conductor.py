@@ -1,0 +1,378 @@
+"""The lockstep loop: network packets and engine steps on one causal clock.
+
+Virtual time moves from one cause to the next. The loop asks for the horizon, the earliest event that cosim itself
+knows of: a client's, or the end of an engine's stage. The network runs up to it, or stops at the first delivery that
+can cause something before it. All that is due is applied in the order (time, priority, sequence). Only when nothing
+is left at that instant does an idle engine execute its next step, for real; the step's measured duration says when,
+in virtual time, it ends. Every input that a step can see is therefore settled before the step starts, however long
+packets or steps take on this machine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from cosim import wire
+from cosim.bridge.messages import Closed, Connected, Delivered, Delivery, Direction, Reset, Tokens
+from cosim.clients.base import Client, Question
+from cosim.clock import Agenda, Clock, Event, Priority
+from cosim.invariants import Invariants
+from cosim.network.base import Network
+from cosim.network.pool import Connection, ConnectionPool
+from cosim.placement.base import Placement, View
+from cosim.request import Request
+from cosim.results.records import PromptRecord, Status
+from cosim.serving import Recorder, Serving
+
+KnobChange = tuple[int, str, bool, Direction]
+"""Time (ns), link, whether its uplink, and the values from then on."""
+
+
+class Site(Protocol):
+    """A tier as the conductor needs it."""
+
+    @property
+    def path(self) -> str | None:
+        """The WAN path to its server; None: beside the client."""
+
+    def serving(self, client: str) -> Serving:
+        """The engine that answers a client."""
+
+    def wire_bytes(self, question: Question) -> int:
+        """Size of the request on the wire."""
+
+
+@dataclass(slots=True)
+class _ClientState:
+    client: Client
+    in_flight: int = 0
+    held: deque[Question] = field(default_factory=deque)
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A prompt (`tokens` None) or a chunk on its way."""
+
+    request: Request
+    sent_ns: int
+    n_bytes: int
+    tokens: Tokens | None
+
+
+class Conductor:
+    """Runs one scenario in virtual time; see the module for how."""
+
+    def __init__(
+        self,
+        *,
+        agenda: Agenda,
+        clients: Sequence[Client],
+        placement: Placement,
+        sites: dict[str, Site],
+        network: Network,
+        recorder: Recorder,
+        invariants: Invariants,
+        warmup_ns: int,
+        keepalive_ns: int,
+        knobs: Sequence[KnobChange] = (),
+        observe: Callable[[int, str], None] = lambda t_ns, text: None,
+        progress: Callable[[int, Request], None] = lambda t_ns, request: None,
+    ) -> None:
+        self.clock = Clock()
+        self.issued = 0
+        self.ended = 0
+        self._agenda = agenda
+        self._clients = {client.name: _ClientState(client) for client in clients}
+        self._placement = placement
+        self._sites = sites
+        self._network = network
+        self._recorder = recorder
+        self._invariants = invariants
+        self._warmup_ns = warmup_ns
+        self._keepalive_ns = keepalive_ns
+        self._knobs = knobs
+        self._observe = observe
+        self._progress = progress
+        self._pool = ConnectionPool()
+        self._idle_timers: dict[int, Event] = {}
+        self._users: dict[int, Request] = {}
+        self._messages: dict[int, _Message] = {}
+        self._message_count = 0
+        self._arrivals_to_come = 0
+        self._in_flight: Counter[str] = Counter()
+        self._stirred: dict[Serving, None] = {}
+        self._least_delay_ns: dict[tuple[str, bool], int] = {}
+
+    # The loop.
+
+    def run(self) -> None:
+        """Serve every request of every client. What goes wrong is raised; what has ended by then is recorded."""
+        for knob in self._knobs:
+            self._agenda.at(knob[0], Priority.KNOB, partial(self._turn, knob))
+        for state in self._clients.values():
+            self._schedule_next(state, 0)
+        while self._arrivals_to_come or self.ended < self.issued:
+            horizon_ns = self._agenda.next_ns()
+            assert horizon_ns is not None, "an open request has a timeout, and that is an event"
+            now_ns, deliveries = self._network.advance(horizon_ns)
+            self.clock.advance_to(now_ns)
+            for delivery in deliveries:
+                self._agenda.at(delivery.t_ns, Priority.DELIVERY, partial(self._deliver, delivery))
+            self._apply_all(now_ns)
+            self._start_steps(now_ns)
+
+    def _apply_all(self, now_ns: int) -> None:
+        """Apply what is due, and begin what front ends and egresses can begin, until nothing is left at `now_ns`."""
+        began = True
+        while began:
+            while event := self._agenda.pop_until(now_ns):
+                event.action()
+            began = any([serving.start_workers(now_ns) for serving in self._stirred])
+
+    def _start_steps(self, now_ns: int) -> None:
+        """Execute a step of each idle engine with waiting requests; the one whose last step ended first goes first."""
+        stirred, self._stirred = self._stirred, {}
+        for serving in sorted(stirred, key=lambda candidate: candidate.last_step_end_ns):
+            serving.start_step(now_ns)
+
+    def stir(self, serving: Serving) -> None:
+        """Note that something may begin at an engine at this instant."""
+        self._stirred[serving] = None
+
+    # Clients: arrival, sending, giving up.
+
+    def _schedule_next(self, state: _ClientState, not_before_ns: int) -> None:
+        question = state.client.next_question(not_before_ns)
+        if question is not None:
+            self._arrivals_to_come += 1
+            self._agenda.at(question.t_scheduled_ns, Priority.CLIENT, partial(self._arrive, state, question))
+
+    def _arrive(self, state: _ClientState, question: Question) -> None:
+        self._arrivals_to_come -= 1
+        self.issued += 1
+        if not state.client.closed_loop:
+            self._schedule_next(state, self.clock.now_ns)
+        if state.in_flight and state.client.on_overrun == "skip":
+            request = Request(question, self.clock.now_ns, tier=question.tier)
+            self._end(request, "cancelled", "skipped: the client's previous request was not answered yet")
+        elif state.in_flight and state.client.on_overrun == "queue":
+            state.held.append(question)
+            state.in_flight += 1
+        else:
+            state.in_flight += 1
+            self._send(question)
+
+    def _send(self, question: Question) -> None:
+        """Hand a question to the HTTP client: choose a tier, start its timers, put its bytes on the way."""
+        now_ns = self.clock.now_ns
+        self._observe(now_ns, f"send {question.request_id}")
+        request = Request(question, now_ns)
+        request.tier = self._placement.choose(question, View(now_ns, dict(self._in_flight)))
+        if request.tier is None:
+            self._end(request, "rejected", "the placement policy rejected it")
+            return
+        self._in_flight[request.tier] += 1
+        site = self._sites[request.tier]
+        request.serving = site.serving(question.client)
+        request.bytes_up = site.wire_bytes(question)
+        self._recorder.step(PromptRecord(question.request_id, request.bytes_up))
+        self._start_timer(request, question.timeout_ns, "timeout", f"no answer within {question.timeout_ns} ns")
+        if question.cancel_after_ns is not None:
+            self._start_timer(request, question.cancel_after_ns, "cancelled", "the client gave up")
+        if site.path is None:
+            request.serving.take(request, now_ns)
+            return
+        connection, new = self._pool.acquire(question.client, site.path)
+        request.connection, request.connection_use = connection, "new" if new else "reused"
+        self._users[connection.number] = request
+        if new:
+            self._network.open(connection.number, question.client, site.path, now_ns)
+        else:
+            self._agenda.cancel(self._idle_timers.pop(connection.number))
+        self._transmit(request, request.bytes_up, None, wakes=True)
+
+    def _start_timer(self, request: Request, after_ns: int, status: Status, error: str) -> None:
+        t_ns = self.clock.now_ns + after_ns
+        request.timers.append(self._agenda.at(t_ns, Priority.CLIENT, lambda: self._give_up(request, status, error)))
+
+    def _give_up(self, request: Request, status: Status, error: str | None) -> None:
+        """The client closes its connection; the server learns of it when the close has crossed the network."""
+        for delivery in self._network.settle(self.clock.now_ns):
+            self._deliver(delivery)
+        if request.status is not None:
+            return
+        self._end(request, status, error)
+        if request.connection is not None:
+            self._close(request.connection, wakes=not request.left_server)
+        elif request.serving is not None:
+            request.serving.abort(request)
+
+    def _end(self, request: Request, status: Status, error: str | None = None) -> None:
+        """Close the request's account; its client goes on."""
+        now_ns = self.clock.now_ns
+        self._invariants.check("ends_once", request.status is None, lambda: f"{request.request_id} ended twice")
+        request.status = status
+        self.ended += 1
+        for timer in request.timers:
+            self._agenda.cancel(timer)
+        warmup = request.question.t_scheduled_ns < self._warmup_ns
+        record = request.record(now_ns, error=error, warmup=warmup, hops=self._network.hops)
+        parts_ns = sum(record.parts.values())
+        exact = parts_ns == record.e2el_ns and min(record.parts.values()) >= 0
+        self._invariants.check("parts", exact, lambda: f"{request.request_id}: {record.parts} for {record.e2el_ns} ns")
+        self._recorder.request(record)
+        self._observe(now_ns, f"end {request.request_id} {status}")
+        self._progress(now_ns, request)
+        if request.serving is not None and request.tier is not None:
+            self._in_flight[request.tier] -= 1
+        self._release_client(request)
+
+    def _release_client(self, request: Request) -> None:
+        state = self._clients[request.question.client]
+        if request.serving is not None or request.status == "rejected":
+            state.in_flight -= 1
+            if state.held:
+                self._send(state.held.popleft())
+        if state.client.closed_loop:
+            self._schedule_next(state, self.clock.now_ns)
+
+    # The network: messages out, deliveries in.
+
+    def _transmit(self, request: Request, n_bytes: int, tokens: Tokens | None, *, wakes: bool) -> None:
+        assert request.connection is not None
+        self._message_count += 1
+        self._messages[self._message_count] = _Message(request, self.clock.now_ns, n_bytes, tokens)
+        self._network.send(
+            request.connection.number,
+            self._message_count,
+            n_bytes,
+            self.clock.now_ns,
+            up=tokens is None,
+            wakes=wakes,
+        )
+
+    def _deliver(self, delivery: Delivery) -> None:
+        """Apply what the network reports, at the time at which it happened there."""
+        if isinstance(delivery, Delivered):
+            message = self._messages.pop(delivery.message)
+            self._check_causality(message, delivery)
+            if message.tokens is None:
+                self._observe(delivery.t_ns, f"prompt {message.request.request_id}")
+                message.request.uplink = message.request.uplink or delivery
+                assert message.request.serving is not None
+                message.request.serving.take(message.request, delivery.t_ns)
+            else:
+                message.request.downlink = delivery
+                self._receive_chunk(message.request, message.tokens, message.n_bytes, delivery.t_ns)
+        elif isinstance(delivery, Connected):
+            request = self._users.get(delivery.connection)
+            if request is not None and request.connection is not None:
+                request.connection.t_connected_ns = delivery.t_ns
+        elif isinstance(delivery, Closed):
+            self._server_sees_close(delivery.connection)
+        elif isinstance(delivery, Reset):
+            self._lose_connection(delivery)
+
+    def _check_causality(self, message: _Message, delivery: Delivered) -> None:
+        connection = message.request.connection
+        assert connection is not None
+        key = connection.path, message.tokens is None
+        if key not in self._least_delay_ns:
+            self._least_delay_ns[key] = self._network.minimum_delay_ns(key[0], up=key[1])
+        earliest_ns = message.sent_ns + max(1, self._least_delay_ns[key])
+        holds = delivery.t_ns >= earliest_ns and delivery.emitted_ns >= message.sent_ns
+        self._invariants.check(
+            "causality", holds, lambda: f"{message.request.request_id} arrived at {delivery.t_ns} ns"
+        )
+
+    def _server_sees_close(self, number: int) -> None:
+        request = self._users.pop(number, None)
+        if request is not None and request.serving is not None and not request.left_server:
+            request.serving.abort(request)
+        for message in [key for key, entry in self._messages.items() if _is_on(entry, number)]:
+            del self._messages[message]
+
+    def _lose_connection(self, reset: Reset) -> None:
+        timer = self._idle_timers.pop(reset.connection, None)
+        if timer is not None:
+            self._agenda.cancel(timer)
+            self._pool.remove(reset.connection)
+        request = self._users.get(reset.connection)
+        if request is not None and request.connection is not None:
+            request.connection.closed = True
+            if request.status is None:
+                self._end(request, "error", "TCP gave the connection up after too many retransmissions")
+        self._server_sees_close(reset.connection)
+
+    def _close(self, connection: Connection, *, wakes: bool) -> None:
+        if not connection.closed:
+            connection.closed = True
+            self._network.close(connection.number, self.clock.now_ns, wakes=wakes)
+
+    def _close_idle(self, connection: Connection) -> None:
+        self._idle_timers.pop(connection.number)
+        self._pool.remove(connection.number)
+        self._close(connection, wakes=False)
+
+    def _turn(self, knob: KnobChange) -> None:
+        _, link, up, values = knob
+        self._observe(self.clock.now_ns, f"knob {link} {'up' if up else 'down'}")
+        self._network.set(link, up=up, value=values, at_ns=self.clock.now_ns)
+        self._least_delay_ns.clear()
+
+    # Answers.
+
+    def on_chunk(self, request: Request, tokens: Tokens, now_ns: int) -> None:
+        """An engine wrote a chunk: send it to the client, or hand it over where no network lies between."""
+        caused = request.t_prompt_ns is not None and request.t_prompt_ns <= now_ns
+        self._invariants.check("causality", caused, lambda: f"{request.request_id}: a token before its prompt")
+        if request.status is not None:
+            return
+        request.chunks_written += 1
+        if request.connection is None:
+            self._receive_chunk(request, tokens, tokens.n_bytes, now_ns)
+            return
+        last = tokens.finish_reason is not None
+        wakes = last or request.chunks_written == request.question.cancel_after_chunks
+        self._transmit(request, tokens.n_bytes, tokens, wakes=wakes)
+
+    def on_refusal(self, request: Request, text: str, now_ns: int) -> None:
+        """The server answered with an error instead of tokens."""
+        if request.status is not None:
+            return
+        request.refusal = text
+        n_bytes = wire.error_bytes(text, tls=request.connection is not None)
+        answer = Tokens(count=0, n_bytes=n_bytes, finish_reason="error", egress_ns=0, cached_tokens=0)
+        if request.connection is None:
+            self._receive_chunk(request, answer, n_bytes, now_ns)
+        else:
+            self._transmit(request, n_bytes, answer, wakes=True)
+
+    def _receive_chunk(self, request: Request, tokens: Tokens, n_bytes: int, t_ns: int) -> None:
+        request.bytes_down += n_bytes
+        if tokens.count:
+            request.chunk_times_ns.append(t_ns)
+            request.output_tokens += tokens.count
+        self._observe(t_ns, f"chunk {request.request_id}")
+        if tokens.finish_reason is not None:
+            self._end(request, "ok" if request.refusal is None else "error", request.refusal)
+            if request.connection is not None:
+                self._keep_alive(request.connection)
+        elif len(request.chunk_times_ns) == request.question.cancel_after_chunks:
+            self._give_up(request, "cancelled", "the client had read enough")
+
+    def _keep_alive(self, connection: Connection) -> None:
+        del self._users[connection.number]
+        self._pool.release(connection)
+        t_ns = self.clock.now_ns + self._keepalive_ns
+        timer = self._agenda.at(t_ns, Priority.CLIENT, lambda: self._close_idle(connection))
+        self._idle_timers[connection.number] = timer
+
+
+def _is_on(message: _Message, number: int) -> bool:
+    connection = message.request.connection
+    return connection is not None and connection.number == number

@@ -1,0 +1,253 @@
+"""An engine in virtual time: front end, step and egress, each a server of its own that overlaps the other two."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from cosim.clock import Agenda, Event, Priority
+from cosim.inference.base import Engine, EngineRefusal, StepResult, StepSource, Tokens
+from cosim.request import Request
+from cosim.results.records import EgressRecord, FrontendRecord, RequestRecord, StepRecord, StepsLine
+
+Job = TypeVar("Job")
+
+
+class Recorder(Protocol):
+    """Where a run's records go, as they happen."""
+
+    def request(self, record: RequestRecord) -> None:
+        """A request has ended."""
+
+    def step(self, record: StepsLine) -> None:
+        """Something was executed that a replay has to repeat."""
+
+    def gauge(self, t_ns: int, source: str, metric: str, labels: dict[str, str], value: float) -> None:
+        """A value at a time."""
+
+
+class Hardware:
+    """A piece of hardware; engines that share it in time slices take turns on it in virtual time."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.in_use = False
+        self.waiting: dict[Serving, None] = {}
+
+
+class Fifo(Generic[Job]):
+    """A worker that serves one job at a time, first come first served.
+
+    `begin` executes a job and returns how long that took, `done` is called at its end in virtual time.
+    """
+
+    def __init__(self, agenda: Agenda, begin: Callable[[Job, int], int], done: Callable[[Job, int], None]) -> None:
+        self._agenda = agenda
+        self._begin = begin
+        self._done = done
+        self._waiting: deque[Job] = deque()
+        self._serving: Event | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, job: Job) -> None:
+        """Queue a job; it begins at the next `start` that finds the worker free."""
+        self._waiting.append(job)
+
+    def drop(self, unwanted: Callable[[Job], bool]) -> None:
+        """Take out waiting jobs; the one being served is finished."""
+        self._waiting = deque(job for job in self._waiting if not unwanted(job))
+
+    def start(self, now_ns: int) -> bool:
+        """Begin the next job if the worker is free; whether one began."""
+        if self._serving is not None or not self._waiting:
+            return False
+        job = self._waiting.popleft()
+        end_ns = now_ns + self._begin(job, now_ns)
+        self._serving = self._agenda.at(end_ns, Priority.STAGE, lambda: self._finish(job, end_ns))
+        return True
+
+    def _finish(self, job: Job, now_ns: int) -> None:
+        self._serving = None
+        self._done(job, now_ns)
+
+
+class Serving:
+    """One engine and the requests in its stages.
+
+    `stir` tells the conductor that something may begin here; `on_chunk` and `on_refusal` hand an answer back.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        hardware: Hardware | None,
+        agenda: Agenda,
+        recorder: Recorder,
+        stir: Callable[[Serving], None],
+        observe: Callable[[int, str], None],
+        on_chunk: Callable[[Request, Tokens, int], None],
+        on_refusal: Callable[[Request, str, int], None],
+    ) -> None:
+        self.engine = engine
+        self.last_step_end_ns = 0
+        self._hardware = hardware
+        self._agenda = agenda
+        self._recorder = recorder
+        self._stir = stir
+        self._observe = observe
+        self._on_chunk = on_chunk
+        self._on_refusal = on_refusal
+        self._frontend: Fifo[Request] = Fifo(agenda, self._render, self._rendered)
+        self._egress: Fifo[tuple[Request, Tokens]] = Fifo(agenda, self._encode, self._encoded)
+        self._scheduled: dict[str, Request] = {}
+        self._stepping = False
+        self._steps = 0
+
+    def take(self, request: Request, now_ns: int) -> None:
+        """The request's last byte is here: queue it at the front end."""
+        request.t_prompt_ns = now_ns
+        self._frontend.put(request)
+        self._stir(self)
+
+    def abort(self, request: Request) -> None:
+        """The server noticed that nobody waits for the answer; a step under way ends first."""
+        request.left_server = True
+        self._frontend.drop(lambda job: job is request)
+        self._egress.drop(lambda job: job[0] is request)
+        self._scheduled.pop(request.request_id, None)
+        self.engine.abort(request.request_id)
+
+    def start_workers(self, now_ns: int) -> bool:
+        """Begin what the front end and the egress can begin now; whether anything began."""
+        began = [self._frontend.start(now_ns), self._egress.start(now_ns)]
+        return any(began)
+
+    def start_step(self, now_ns: int) -> bool:
+        """Execute a step for real if the engine is idle and has requests; whether one began."""
+        if self._stepping or not self._scheduled:
+            return False
+        if self._hardware is not None:
+            if self._hardware.in_use:
+                self._hardware.waiting[self] = None
+                return False
+            self._hardware.in_use = True
+        result = self.engine.step(now_ns)
+        self._stepping = True
+        for request_id in result.scheduled:
+            request = self._scheduled.get(request_id)
+            if request is not None and request.t_first_step_ns is None:
+                request.t_first_step_ns = now_ns
+        self._record(result, now_ns)
+        self._observe(now_ns, f"step {self.engine.name} {' '.join(f'{k}:{n}' for k, n in result.scheduled.items())}")
+        end_ns = now_ns + result.duration_ns
+        self._agenda.at(end_ns, Priority.STAGE, lambda: self._step_done(result, end_ns))
+        return True
+
+    def _render(self, request: Request, now_ns: int) -> int:
+        name, request_id = self.engine.name, request.request_id
+        try:
+            result = self.engine.render(request.question)
+        except EngineRefusal as refusal:
+            return self._refuse(request, now_ns, refusal.duration_ns, refusal.source, str(refusal))
+        request.prompt_tokens = result.prompt_tokens
+        self._recorder.step(
+            FrontendRecord(
+                engine=name,
+                request_id=request_id,
+                t_start_ns=now_ns,
+                duration_ns=result.duration_ns,
+                source=result.source,
+                wall_start_ns=result.wall_start_ns,
+                wall_end_ns=result.wall_end_ns,
+                prompt_tokens=result.prompt_tokens,
+                encoder_tokens=result.encoder_tokens,
+                images=result.images,
+            )
+        )
+        return result.duration_ns
+
+    def _refuse(self, request: Request, now_ns: int, duration_ns: int, source: StepSource, text: str) -> int:
+        request.left_server = True
+        record = FrontendRecord(
+            self.engine.name, request.request_id, now_ns, duration_ns, source, None, None, 0, 0, 0, text
+        )
+        self._recorder.step(record)
+        end_ns = now_ns + duration_ns
+        self._agenda.at(end_ns, Priority.STAGE, lambda: self._on_refusal(request, text, end_ns))
+        return duration_ns
+
+    def _rendered(self, request: Request, now_ns: int) -> None:
+        self._stir(self)
+        if request.left_server:
+            self.engine.abort(request.request_id)
+            return
+        self._observe(now_ns, f"frontend {request.request_id}")
+        request.t_scheduler_ns = now_ns
+        self._scheduled[request.request_id] = request
+        self.engine.submit(request.request_id)
+
+    def _step_done(self, result: StepResult, now_ns: int) -> None:
+        self._stepping = False
+        self.last_step_end_ns = now_ns
+        self._observe(now_ns, f"step done {self.engine.name}")
+        for request_id, tokens in result.tokens.items():
+            request = self._scheduled.get(request_id)
+            if request is None:
+                continue  # Aborted during the step: its tokens are discarded.
+            if request.t_prefill_ns is None:
+                request.t_prefill_ns = now_ns
+                request.cached_tokens = tokens.cached_tokens
+            if tokens.finish_reason is not None:
+                request.t_decode_ns = now_ns
+                del self._scheduled[request_id]
+            self._egress.put((request, tokens))
+        self._stir(self)
+        if self._hardware is not None:
+            self._hardware.in_use = False
+            for serving in self._hardware.waiting:
+                self._stir(serving)
+            self._hardware.waiting.clear()
+
+    def _encode(self, job: tuple[Request, Tokens], now_ns: int) -> int:
+        del now_ns
+        return job[1].egress_ns
+
+    def _encoded(self, job: tuple[Request, Tokens], now_ns: int) -> None:
+        self._stir(self)
+        request, tokens = job
+        if request.left_server:
+            return
+        if tokens.finish_reason is not None:
+            request.t_egress_ns = now_ns
+            request.left_server = True
+        self._observe(now_ns, f"egress {request.request_id}")
+        self._on_chunk(request, tokens, now_ns)
+
+    def _record(self, result: StepResult, now_ns: int) -> None:
+        name, index = self.engine.name, self._steps
+        self._steps += 1
+        tokens = result.tokens
+        self._recorder.step(
+            StepRecord(
+                engine=name,
+                index=index,
+                t_start_ns=now_ns,
+                duration_ns=result.duration_ns,
+                source=result.source,
+                wall_start_ns=result.wall_start_ns,
+                wall_end_ns=result.wall_end_ns,
+                signature=result.signature,
+                tokens={rid: (token.count, token.n_bytes, token.finish_reason) for rid, token in tokens.items()},
+                scheduled=result.scheduled,
+                cached_tokens={rid: token.cached_tokens for rid, token in tokens.items() if token.cached_tokens},
+            )
+        )
+        self._recorder.step(EgressRecord(name, index, {rid: token.egress_ns for rid, token in tokens.items()}))
+        end_ns = now_ns + result.duration_ns
+        gauges = {**result.gauges, "frontend_queue": len(self._frontend), "egress_queue": len(self._egress)}
+        for metric, value in gauges.items():
+            self._recorder.gauge(end_ns, name, metric, {}, value)
