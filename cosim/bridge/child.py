@@ -22,6 +22,7 @@ from cosim.clock import monotonic_ns
 Reply = TypeVar("Reply")
 
 STOP_LIMIT_S = 2.0
+RECONNECT_MS = 10
 UNIX_PATH_LIMIT = 100
 
 
@@ -65,7 +66,9 @@ class Child:
         address = f"ipc://{runtime.directory}/{role.replace('/', '_').replace(' ', '_')}.sock"
         self._socket: zmq.Socket[bytes] = runtime.context.socket(zmq.PAIR)
         self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.bind(address)
+        # This side connects, so that messages can be queued before the child has bound its end.
+        self._socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        self._socket.connect(address)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             self._process = subprocess.Popen(

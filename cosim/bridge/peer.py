@@ -1,4 +1,4 @@
-"""The child's side of the bridge: connect, answer requests one at a time, die with the parent."""
+"""The child's side of the bridge: bind, answer requests one at a time, die with the parent."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def serve(arguments: list[str], request_type: Any, handle: Callable[[Any], Any])
     context = zmq.Context()
     socket: zmq.Socket[bytes] = context.socket(zmq.PAIR)
     socket.setsockopt(zmq.LINGER, 2_000)
-    socket.connect(address)
+    socket.bind(address)
     try:
         while True:
             try:
