@@ -1,0 +1,205 @@
+"""The near side of the ns-3 process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cosim.bridge.child import Child, Runtime
+from cosim.bridge.messages import (
+    PROTOCOL_VERSION,
+    Account,
+    Accounted,
+    Advance,
+    Advanced,
+    Close,
+    Closed,
+    Command,
+    ConfigureNetwork,
+    Delivered,
+    Delivery,
+    Direction,
+    NetworkReady,
+    NetworkReply,
+    Open,
+    Reset,
+    Send,
+    Set,
+    Topology,
+)
+from cosim.clock import NS_PER_S
+
+# One request simulates at most this much, so that the silence limit bounds a stuck process and not a long scenario.
+SLICE_NS = NS_PER_S
+
+
+class Ns3Network:
+    """Packets in ns-3, in a child process.
+
+    Commands are collected here and travel with the next request. While nothing consequential can arrive, `advance`
+    answers without a request; the process catches up later.
+    """
+
+    hops: tuple[str, ...] = ("access", "core", "wan")
+
+    def __init__(self, topology: Topology, *, runtime: Runtime, log: Path, silence_limit_s: float) -> None:
+        self.wall_ns = 0
+        self.run_wall_ns = 0
+        self.versions: dict[str, str] = {}
+        self._limit_s = silence_limit_s
+        self._commands: list[Command] = []
+        self._now_ns = 0  # of the process
+        self._reached_ns = 0  # what `advance` has answered
+        self._late: list[Delivery] = []
+        self._outstanding = _Outstanding(topology)
+        self._child = Child("ns-3 network", "ns3_scenarios.process", NetworkReply, runtime=runtime, log=log)
+        self._child.send(ConfigureNetwork(PROTOCOL_VERSION, topology))
+
+    def wait_ready(self) -> NetworkReady:
+        """Wait until the topology stands; the first start on a machine builds the C++ library."""
+        ready = self._child.receive(NetworkReady, limit_s=self._limit_s)
+        self.wall_ns = self._child.wait_ns
+        self.versions = ready.versions
+        return ready
+
+    @property
+    def pid(self) -> int:
+        """Process id of the child."""
+        return self._child.pid
+
+    def open(self, connection: int, ue: str, path: str, at_ns: int) -> None:
+        """Begin the handshakes of a new connection; `Connected` reports their end."""
+        self._outstanding.opened(connection, path)
+        self._commands.append(Open(at_ns, connection, ue, path))
+
+    def send(self, connection: int, message: int, n_bytes: int, at_ns: int, *, up: bool, wakes: bool) -> None:
+        """Hand a message to a connection; `wakes` marks its delivery as consequential."""
+        self._outstanding.sent(connection, message, at_ns, up=up, wakes=wakes)
+        self._commands.append(Send(at_ns, connection, message, n_bytes, up, wakes))
+
+    def close(self, connection: int, at_ns: int, *, wakes: bool) -> None:
+        """Close a connection from the UE's side; what has not reached TCP yet is discarded."""
+        self._outstanding.closed(connection, at_ns, wakes=wakes)
+        self._commands.append(Close(at_ns, connection, wakes))
+
+    def set(self, link: str, *, up: bool, value: Direction, at_ns: int) -> None:
+        """Give a direction of a link new values; packets keep their order."""
+        self._outstanding.changed(link, value, up=up)
+        self._commands.append(Set(at_ns, link, up, value))
+
+    def advance(self, until_ns: int) -> tuple[int, list[Delivery]]:
+        """Move to the first consequential delivery or to `until_ns`; returns the time reached and what arrived."""
+        deliveries, self._late = self._late, []
+        if self._outstanding.none_before(until_ns):
+            self._reached_ns = until_ns
+            return until_ns, deliveries
+        while True:
+            arrived, woken = self._request(min(until_ns, self._now_ns + SLICE_NS))
+            deliveries += arrived
+            if woken or self._now_ns >= until_ns:
+                self._reached_ns = self._now_ns
+                return self._now_ns, deliveries
+
+    def settle(self, at_ns: int) -> list[Delivery]:
+        """Execute everything up to a time that `advance` has reached; returns what had been put off."""
+        deliveries, self._late = self._late, []
+        while self._now_ns < at_ns or self._commands:
+            arrived, _ = self._request(min(at_ns, self._now_ns + SLICE_NS))
+            deliveries += arrived
+        return deliveries
+
+    def account(self) -> Accounted:
+        """The byte account of every connection and the counters of every link so far."""
+        self._late = self.settle(max(self._reached_ns, self._now_ns))
+        accounted = self._child.request(Account(), Accounted, limit_s=self._limit_s)
+        self.wall_ns = self._child.wait_ns
+        return accounted
+
+    def minimum_delay_ns(self, path: str, *, up: bool) -> int:
+        """The least time that a byte needs from end to end, over all values that the knobs have had."""
+        return self._outstanding.minimum_delay_ns(path, up=up)
+
+    def stop(self, *, politely: bool) -> None:
+        """End the process; never raises."""
+        self._child.stop(politely=politely)
+
+    def _request(self, until_ns: int) -> tuple[list[Delivery], bool]:
+        commands, self._commands = self._commands, []
+        reply = self._child.request(Advance(commands, until_ns), Advanced, limit_s=self._limit_s)
+        self.wall_ns = self._child.wait_ns
+        self.run_wall_ns += reply.run_wall_ns
+        self._now_ns = reply.now_ns
+        return reply.deliveries, self._outstanding.settled(reply.deliveries)
+
+
+class _Outstanding:
+    """What is consequential and under way, and how early it can arrive."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._delays: dict[tuple[str, bool], int] = {}
+        links = {"access": topology.access, "core": topology.core}
+        links |= {f"paths.{name}": link for name, link in topology.paths.items()}
+        for name, link in links.items():
+            self._delays[name, True] = link.uplink.delay_ns
+            self._delays[name, False] = link.downlink.delay_ns
+        self._paths: dict[int, str] = {}
+        self._messages: dict[int, tuple[int, bool, int]] = {}  # message -> connection, up, when sent
+        self._closes: dict[int, int] = {}  # connection -> when closed, for consequential closes
+        self._of_connection: dict[int, set[int]] = {}
+
+    def minimum_delay_ns(self, path: str, *, up: bool) -> int:
+        return sum(self._delays[link, up] for link in ("access", "core", f"paths.{path}"))
+
+    def opened(self, connection: int, path: str) -> None:
+        self._paths[connection] = path
+
+    def sent(self, connection: int, message: int, at_ns: int, *, up: bool, wakes: bool) -> None:
+        if wakes and connection in self._paths:
+            self._messages[message] = (connection, up, at_ns)
+            self._of_connection.setdefault(connection, set()).add(message)
+
+    def closed(self, connection: int, at_ns: int, *, wakes: bool) -> None:
+        if connection not in self._paths:
+            return
+        # What TCP holds still reaches the server; nothing reaches the UE, and messages to come are discarded.
+        for message in list(self._of_connection.get(connection, ())):
+            if not self._messages[message][1]:
+                self._forget(message)
+        if wakes:
+            self._closes[connection] = at_ns
+
+    def changed(self, link: str, value: Direction, *, up: bool) -> None:
+        if (link, up) in self._delays:
+            self._delays[link, up] = min(self._delays[link, up], value.delay_ns)
+
+    def none_before(self, until_ns: int) -> bool:
+        """Whether nothing consequential can arrive up to a time: not before it was sent plus the least delay."""
+        return all(
+            at_ns + self.minimum_delay_ns(self._paths[connection], up=up) >= until_ns
+            for connection, up, at_ns in self._messages.values()
+        ) and all(
+            at_ns + self.minimum_delay_ns(self._paths[connection], up=True) >= until_ns
+            for connection, at_ns in self._closes.items()
+        )
+
+    def settled(self, deliveries: list[Delivery]) -> bool:
+        """Strike off what has arrived; whether any of it was consequential."""
+        woken = False
+        for delivery in deliveries:
+            if isinstance(delivery, Delivered):
+                if delivery.message in self._messages:
+                    self._forget(delivery.message)
+                    woken = True
+            elif isinstance(delivery, (Closed, Reset)):
+                woken |= isinstance(delivery, Reset) or delivery.connection in self._closes
+                self._closes.pop(delivery.connection, None)
+                for message in list(self._of_connection.get(delivery.connection, ())):
+                    self._forget(message)
+                self._paths.pop(delivery.connection, None)
+        return woken
+
+    def _forget(self, message: int) -> None:
+        connection, _, _ = self._messages.pop(message)
+        messages = self._of_connection[connection]
+        messages.discard(message)
+        if not messages:
+            del self._of_connection[connection]

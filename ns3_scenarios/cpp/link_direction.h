@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// One direction of a link: queue, serialisation, propagation, jitter and loss of packets that never overtake.
+#pragma once
+
+#include "network.h"
+#include "packet_stamp.h"
+#include "random_stream.h"
+
+#include "ns3/event-id.h"
+#include "ns3/packet.h"
+#include "ns3/ptr.h"
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string>
+
+namespace cosim
+{
+
+/// Times when a packet starts and ends transmission and arrives are settled when it enters, so a packet costs one
+/// event. A change of values reschedules the packets whose transmission has not begun; those being sent or on their
+/// way keep their times.
+///
+/// Jitter is an extra delay per packet, exponential with mean `jitter_ns`; arrival is never earlier than that of the
+/// packet before, as under RLC AM (3GPP TS 38.322 5.2.3) or PDCP reordering (TS 38.323 5.2.2). Loss is Bernoulli and
+/// happens after transmission: a lost packet has used its share of the rate.
+class LinkDirection
+{
+  public:
+    using Receiver = std::function<void(ns3::Ptr<ns3::Packet>, const PacketStamp&)>;
+
+    LinkDirection(std::string name, bool up, const Direction& value, uint64_t seed);
+    ~LinkDirection();
+    LinkDirection(const LinkDirection&) = delete;
+    LinkDirection& operator=(const LinkDirection&) = delete;
+
+    void SetReceiver(Receiver receiver);
+
+    /// Take a packet from the node; false if the queue has no room for it.
+    bool Enter(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp);
+
+    void Set(const Direction& value);
+
+    LinkCounters Counters() const;
+
+  private:
+    struct Entry
+    {
+        ns3::Ptr<ns3::Packet> packet;
+        PacketStamp stamp;
+        int64_t n_bytes;
+        int64_t start_ns;
+        int64_t end_ns;
+        int64_t arrival_ns;
+        double jitter; // exponential, mean 1
+        bool lost;
+    };
+
+    void Place(Entry& entry, int64_t start_ns);
+    void MarkStarted(int64_t now_ns);
+    void ScheduleHead(int64_t now_ns);
+    void Arrive();
+
+    Direction m_value;
+    RandomStream m_jitter;
+    RandomStream m_loss;
+    Receiver m_receiver;
+    std::deque<Entry> m_entries;  // in order of arrival: on their way, being sent, waiting
+    std::size_t m_first_waiting{0};
+    int64_t m_waiting_bytes{0};
+    int64_t m_free_ns{0};         // end of the last transmission
+    int64_t m_last_arrival_ns{0};
+    ns3::EventId m_arrival;
+    LinkCounters m_counters;
+};
+
+} // namespace cosim

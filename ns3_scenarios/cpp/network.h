@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The ns-3 network as Python sees it: plain structs and one class, no ns-3 header, so that cppyy parses it in
+// milliseconds. All times are int nanoseconds since the run's epoch.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace cosim
+{
+
+/// One direction of a link. rate_bps 0: no serialisation delay; queue_bytes -1: never drops.
+struct Direction
+{
+    int64_t delay_ns{0};
+    int64_t rate_bps{0};
+    int64_t jitter_ns{0};
+    double loss{0};
+    int64_t queue_bytes{-1};
+};
+
+struct Link
+{
+    Direction uplink;
+    Direction downlink;
+};
+
+struct Path
+{
+    std::string name;
+    Link wan;
+};
+
+struct Topology
+{
+    std::vector<std::string> ues;
+    Link access;
+    Link core;
+    std::vector<Path> paths;
+    uint32_t mtu_bytes{1500};
+    std::string congestion_control{"cubic"};
+    bool slow_start_after_idle{true};
+    bool tls{true};
+    uint64_t seed{1};
+    std::string pcap_directory;
+};
+
+enum ReportKind : int
+{
+    kConnected = 0,
+    kDelivered = 1,
+    kClosed = 2,
+    kReset = 3
+};
+
+/// What happened: `id` is a message's for kDelivered, otherwise a connection's. The hops are in the order crossed.
+struct Report
+{
+    int kind{kConnected};
+    int64_t t_ns{0};
+    int64_t id{0};
+    int64_t emitted_ns{0};
+    int64_t hop0_ns{0};
+    int64_t hop1_ns{0};
+    int64_t hop2_ns{0};
+};
+
+/// Application bytes of one direction of a connection: sent == delivered + lost + discarded.
+struct ConnectionBytes
+{
+    int64_t connection{0};
+    bool up{true};
+    int64_t sent{0};
+    int64_t delivered{0};
+    int64_t lost{0};
+    int64_t discarded{0};
+};
+
+struct LinkCounters
+{
+    std::string link;
+    bool up{true};
+    int64_t packets{0};
+    int64_t n_bytes{0};
+    int64_t dropped_queue{0};
+    int64_t dropped_loss{0};
+    int64_t max_queue_bytes{0};
+};
+
+/// Commands are scheduled at their times; `Advance` executes. Throws std::invalid_argument on what ns-3 would abort
+/// on: a time in the past, an unknown name or connection.
+class Network
+{
+  public:
+    explicit Network(const Topology& topology);
+    ~Network();
+    Network(const Network&) = delete;
+    Network& operator=(const Network&) = delete;
+
+    void Open(int64_t at_ns, int64_t connection, const std::string& ue, const std::string& path);
+    void Send(int64_t at_ns, int64_t connection, int64_t message, int64_t n_bytes, bool up, bool wakes);
+    void Close(int64_t at_ns, int64_t connection, bool wakes);
+    void Set(int64_t at_ns, const std::string& link, bool up, const Direction& value);
+
+    /// Run to the first consequential report or to `until_ns`, and every event of that instant. Returns the time.
+    int64_t Advance(int64_t until_ns);
+
+    /// Reports since the last call, in order of time.
+    std::vector<Report> TakeReports();
+
+    std::vector<ConnectionBytes> AccountConnections() const;
+    std::vector<LinkCounters> AccountLinks() const;
+
+    /// Events that ns-3 has executed, for measurements.
+    uint64_t EventCount() const;
+
+    /// Sockets and connections that are still held, for measurements.
+    int64_t LiveConnections() const;
+
+    /// Write out what is buffered for the pcap files.
+    void Flush();
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> m_impl;
+};
+
+} // namespace cosim

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// ns-3's TCP with the timers, buffers and idle rules of Linux.
+#pragma once
+
+#include "network.h"
+
+#include "ns3/node.h"
+#include "ns3/tcp-socket-base.h"
+
+namespace cosim
+{
+
+class CubicLinux;
+
+class TcpLinux : public ns3::TcpSocketBase
+{
+  public:
+    static ns3::TypeId GetTypeId();
+    ns3::TypeId GetInstanceTypeId() const override;
+
+    TcpLinux() = default;
+    TcpLinux(const TcpLinux& other);
+
+    /// Set the defaults of every socket to come: MSS of the MTU, buffers, timers, retries.
+    static void SetDefaults(const Topology& topology);
+
+    /// A socket on a node. Throws std::invalid_argument for an unknown congestion control.
+    static ns3::Ptr<TcpLinux> Create(ns3::Ptr<ns3::Node> node, const Topology& topology);
+
+    /// FIN after what the buffer holds, even if packets out of order wait to be read (ns-3's Close would reset).
+    void CloseAfterData();
+
+    /// RST, then nothing more.
+    void Abort();
+
+    /// Forget the connection without a word to the peer.
+    void Abandon();
+
+    /// Bytes written and not acknowledged.
+    int64_t BufferedBytes() const;
+
+    /// Bytes that `sender` has been given and `receiver` has not read, by ns-3's sequence numbers.
+    static int64_t UnreadBytes(const TcpLinux& sender, const TcpLinux& receiver);
+
+  protected:
+    ns3::Ptr<ns3::TcpSocketBase> Fork() override;
+    uint32_t SendDataPacket(ns3::SequenceNumber32 seq, uint32_t max_size, bool with_ack) override;
+    void SendEmptyPacket(uint8_t flags) override;
+    ns3::Time CalculateRttSample(const ns3::TcpHeader& header, const ns3::RttHistory& sent) override;
+
+  private:
+    void FindCubic();
+    void RestartAfterIdle(const ns3::Time& idle);
+    void ValidateWindow();
+    void LimitByApplication(uint32_t segments_out);
+    void KeepThreshold();
+
+    bool m_restart_after_idle{true};
+    CubicLinux* m_cubic{nullptr}; // owned by m_congestionControl
+    bool m_sent_data{false};
+    ns3::Time m_last_data;
+    ns3::Time m_first_fin;
+
+    // Linux: tcp_cwnd_validate().
+    bool m_limited{false};
+    uint32_t m_max_segments_out{0};
+    ns3::SequenceNumber32 m_usage_end{0};
+    uint32_t m_window_used{0};
+    ns3::Time m_window_stamp;
+};
+
+} // namespace cosim

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The ns-3 process: `python -m ns3_scenarios.process ADDRESS PARENT_PID`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from cosim.bridge.messages import (
+    PROTOCOL_VERSION,
+    Account,
+    Accounted,
+    Advance,
+    Advanced,
+    Close,
+    Closed,
+    Command,
+    ConfigureNetwork,
+    Connected,
+    ConnectionBytes,
+    Delivered,
+    Delivery,
+    Direction,
+    Link,
+    LinkCounters,
+    NetworkReady,
+    NetworkRequest,
+    Open,
+    Reset,
+    Send,
+    Set,
+    Topology,
+)
+from cosim.bridge.peer import serve
+from cosim.clock import monotonic_ns
+from ns3_scenarios.library import load
+
+
+class NetworkProcess:
+    """Carries out the requests: configures once, then advances and accounts."""
+
+    def __init__(self) -> None:
+        self._cosim: Any = None
+        self._network: Any = None
+
+    def handle(self, request: NetworkRequest) -> NetworkReady | Advanced | Accounted:
+        """Answer one request. Raises ValueError on a request out of order."""
+        if isinstance(request, ConfigureNetwork):
+            return self._configure(request)
+        if self._network is None:
+            raise ValueError(f"{type(request).__name__} came before ConfigureNetwork")
+        if isinstance(request, Advance):
+            return self._advance(request)
+        if isinstance(request, Account):
+            return self._account()
+        raise ValueError(f"{type(request).__name__} is not for the ns-3 process")
+
+    def close(self) -> None:
+        """Write out what is buffered for the pcap files."""
+        if self._network is not None:
+            self._network.Flush()
+
+    def _configure(self, request: ConfigureNetwork) -> NetworkReady:
+        if request.version != PROTOCOL_VERSION:
+            raise ValueError(f"cosim speaks version {request.version} of the bridge, this process {PROTOCOL_VERSION}")
+        if self._network is not None:
+            raise ValueError("ConfigureNetwork came twice")
+        self._cosim, versions = load()
+        self._network = self._cosim.Network(self._topology(request.topology))
+        return NetworkReady(PROTOCOL_VERSION, versions)
+
+    def _topology(self, topology: Topology) -> Any:
+        native = self._cosim.Topology()
+        for ue in topology.ues:
+            native.ues.push_back(ue)
+        native.access = self._link(topology.access)
+        native.core = self._link(topology.core)
+        for name, link in topology.paths.items():
+            path = self._cosim.Path()
+            path.name = name
+            path.wan = self._link(link)
+            native.paths.push_back(path)
+        native.mtu_bytes = topology.mtu_bytes
+        native.congestion_control = topology.transport.congestion_control
+        native.slow_start_after_idle = topology.transport.slow_start_after_idle
+        native.tls = topology.transport.tls
+        native.seed = topology.seed % 2**64
+        if topology.pcap_directory is not None:
+            Path(topology.pcap_directory).mkdir(parents=True, exist_ok=True)
+            native.pcap_directory = topology.pcap_directory
+        return native
+
+    def _link(self, link: Link) -> Any:
+        native = self._cosim.Link()
+        native.uplink = self._direction(link.uplink)
+        native.downlink = self._direction(link.downlink)
+        return native
+
+    def _direction(self, value: Direction) -> Any:
+        if value.rate_bps is not None and value.rate_bps < 1:
+            raise ValueError(f"a rate of {value.rate_bps} bit/s cannot carry a packet")
+        native = self._cosim.Direction()
+        native.delay_ns = value.delay_ns
+        native.rate_bps = value.rate_bps or 0
+        native.jitter_ns = value.jitter_ns
+        native.loss = value.loss
+        native.queue_bytes = -1 if value.queue_bytes is None else value.queue_bytes
+        return native
+
+    def _advance(self, request: Advance) -> Advanced:
+        for command in request.commands:
+            self._schedule(command)
+        start_ns = monotonic_ns()
+        now_ns = self._network.Advance(request.until_ns)
+        run_wall_ns = monotonic_ns() - start_ns
+        deliveries = [self._delivery(report) for report in self._network.TakeReports()]
+        return Advanced(now_ns, deliveries, run_wall_ns)
+
+    def _schedule(self, command: Command) -> None:
+        network = self._network
+        if isinstance(command, Send):
+            network.Send(command.at_ns, command.connection, command.message, command.n_bytes, command.up, command.wakes)
+        elif isinstance(command, Open):
+            network.Open(command.at_ns, command.connection, command.ue, command.path)
+        elif isinstance(command, Close):
+            network.Close(command.at_ns, command.connection, command.wakes)
+        else:
+            network.Set(command.at_ns, command.link, command.up, self._direction(command.value))
+
+    def _delivery(self, report: Any) -> Delivery:
+        kind = report.kind
+        if kind == self._cosim.kDelivered:
+            hops_ns = (report.hop0_ns, report.hop1_ns, report.hop2_ns)
+            return Delivered(report.t_ns, report.id, report.emitted_ns, hops_ns)
+        if kind == self._cosim.kConnected:
+            return Connected(report.t_ns, report.id)
+        if kind == self._cosim.kClosed:
+            return Closed(report.t_ns, report.id)
+        return Reset(report.t_ns, report.id)
+
+    def _account(self) -> Accounted:
+        connections = [
+            ConnectionBytes(c.connection, bool(c.up), c.sent, c.delivered, c.lost, c.discarded)
+            for c in self._network.AccountConnections()
+        ]
+        links = [
+            LinkCounters(
+                str(c.link), bool(c.up), c.packets, c.n_bytes, c.dropped_queue, c.dropped_loss, c.max_queue_bytes
+            )
+            for c in self._network.AccountLinks()
+        ]
+        return Accounted(connections, links)
+
+
+def main() -> int:
+    """Serve until told to stop; returns the exit status."""
+    process = NetworkProcess()
+    try:
+        return serve(sys.argv[1:], NetworkRequest, process.handle)
+    finally:
+        process.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
