@@ -11,7 +11,7 @@ packets or steps take on this machine.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -72,7 +72,8 @@ class Conductor:
         agenda: Agenda,
         clients: Sequence[Client],
         placement: Placement,
-        sites: dict[str, Site],
+        sites: Mapping[str, Site],
+        servings: Iterable[Serving],
         network: Network,
         recorder: Recorder,
         invariants: Invariants,
@@ -106,6 +107,8 @@ class Conductor:
         self._in_flight: Counter[str] = Counter()
         self._stirred: dict[Serving, None] = {}
         self._least_delay_ns: dict[tuple[str, bool], int] = {}
+        for serving in servings:
+            serving.attach(self)
 
     # The loop.
 

@@ -74,11 +74,21 @@ class Fifo(Generic[Job]):
         self._done(job, now_ns)
 
 
-class Serving:
-    """One engine and the requests in its stages.
+class Origin(Protocol):
+    """Where requests come from and answers go: the conductor."""
 
-    `stir` tells the conductor that something may begin here; `on_chunk` and `on_refusal` hand an answer back.
-    """
+    def stir(self, serving: Serving) -> None:
+        """Something may begin at this engine at this instant."""
+
+    def on_chunk(self, request: Request, tokens: Tokens, now_ns: int) -> None:
+        """A chunk of an answer was written."""
+
+    def on_refusal(self, request: Request, text: str, now_ns: int) -> None:
+        """The server answers with an error."""
+
+
+class Serving:
+    """One engine and the requests in its stages; `attach` it to the conductor before the first request."""
 
     def __init__(
         self,
@@ -87,31 +97,30 @@ class Serving:
         hardware: Hardware | None,
         agenda: Agenda,
         recorder: Recorder,
-        stir: Callable[[Serving], None],
-        observe: Callable[[int, str], None],
-        on_chunk: Callable[[Request, Tokens, int], None],
-        on_refusal: Callable[[Request, str, int], None],
+        observe: Callable[[int, str], None] = lambda t_ns, text: None,
     ) -> None:
         self.engine = engine
         self.last_step_end_ns = 0
         self._hardware = hardware
         self._agenda = agenda
         self._recorder = recorder
-        self._stir = stir
         self._observe = observe
-        self._on_chunk = on_chunk
-        self._on_refusal = on_refusal
+        self._origin: Origin
         self._frontend: Fifo[Request] = Fifo(agenda, self._render, self._rendered)
         self._egress: Fifo[tuple[Request, Tokens]] = Fifo(agenda, self._encode, self._encoded)
         self._scheduled: dict[str, Request] = {}
         self._stepping = False
         self._steps = 0
 
+    def attach(self, origin: Origin) -> None:
+        """Say where requests come from and answers go."""
+        self._origin = origin
+
     def take(self, request: Request, now_ns: int) -> None:
         """The request's last byte is here: queue it at the front end."""
         request.t_prompt_ns = now_ns
         self._frontend.put(request)
-        self._stir(self)
+        self._origin.stir(self)
 
     def abort(self, request: Request) -> None:
         """The server noticed that nobody waits for the answer; a step under way ends first."""
@@ -177,11 +186,11 @@ class Serving:
         )
         self._recorder.step(record)
         end_ns = now_ns + duration_ns
-        self._agenda.at(end_ns, Priority.STAGE, lambda: self._on_refusal(request, text, end_ns))
+        self._agenda.at(end_ns, Priority.STAGE, lambda: self._origin.on_refusal(request, text, end_ns))
         return duration_ns
 
     def _rendered(self, request: Request, now_ns: int) -> None:
-        self._stir(self)
+        self._origin.stir(self)
         if request.left_server:
             self.engine.abort(request.request_id)
             return
@@ -205,11 +214,11 @@ class Serving:
                 request.t_decode_ns = now_ns
                 del self._scheduled[request_id]
             self._egress.put((request, tokens))
-        self._stir(self)
+        self._origin.stir(self)
         if self._hardware is not None:
             self._hardware.in_use = False
             for serving in self._hardware.waiting:
-                self._stir(serving)
+                self._origin.stir(serving)
             self._hardware.waiting.clear()
 
     def _encode(self, job: tuple[Request, Tokens], now_ns: int) -> int:
@@ -217,7 +226,7 @@ class Serving:
         return job[1].egress_ns
 
     def _encoded(self, job: tuple[Request, Tokens], now_ns: int) -> None:
-        self._stir(self)
+        self._origin.stir(self)
         request, tokens = job
         if request.left_server:
             return
@@ -225,7 +234,7 @@ class Serving:
             request.t_egress_ns = now_ns
             request.left_server = True
         self._observe(now_ns, f"egress {request.request_id}")
-        self._on_chunk(request, tokens, now_ns)
+        self._origin.on_chunk(request, tokens, now_ns)
 
     def _record(self, result: StepResult, now_ns: int) -> None:
         name, index = self.engine.name, self._steps

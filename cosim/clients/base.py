@@ -13,7 +13,7 @@ OnOverrun = Literal["overlap", "skip", "queue"]
 class Question:
     """One request as a client asks it. Times are ns since the epoch, durations ns.
 
-    `make_body` makes the JSON of POST /v1/chat/completions; a replay, which knows its size, never calls it.
+    `make_body` makes the JSON of POST /v1/chat/completions, once; a replay, which knows its size, never calls it.
     """
 
     request_id: str
@@ -28,10 +28,13 @@ class Question:
     make_body: Callable[[], bytes] = field(repr=False)
     session: str | None = None
     turn: int | None = None
+    _made: list[bytes] = field(default_factory=list, repr=False)
 
     def body(self) -> bytes:
         """The request's JSON."""
-        return self.make_body()
+        if not self._made:
+            self._made.append(self.make_body())
+        return self._made[0]
 
 
 class Client(Protocol):

@@ -90,7 +90,7 @@ class _Journey:
 class PipeNetwork:
     """A network in process; see the module for what it models."""
 
-    hops = HOPS
+    hops: tuple[str, ...] = HOPS
 
     def __init__(self, topology: Topology) -> None:
         self.wall_ns = 0

@@ -35,9 +35,9 @@ def _keys_in_data(location: tuple[int | str, ...], data: Any, *, missing: bool) 
     keys: list[int | str] = []
     for index, element in enumerate(location):
         absent = missing and index == len(location) - 1
-        if isinstance(data, dict) and element in data:
-            data = data[element]
-        elif isinstance(data, list) and isinstance(element, int) and element < len(data):
+        if (isinstance(data, dict) and element in data) or (
+            isinstance(data, list) and isinstance(element, int) and element < len(data)
+        ):
             data = data[element]
         elif not absent:
             continue

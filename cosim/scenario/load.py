@@ -18,7 +18,7 @@ from cosim.scenario.explain import explain
 from cosim.scenario.model import Scenario
 from cosim.scenario.network import Ns3Network, PipeNetwork
 from cosim.scenario.override import apply_environment, apply_settings
-from cosim.scenario.source import Source, read
+from cosim.scenario.source import KeyPath, Source, dotted, read
 
 SCHEMA_FILE = Path(__file__).parent / "schema.json"
 LIVE_LINK_KEYS = ("rate", "delay", "jitter", "loss", "queue")
@@ -34,11 +34,17 @@ class Knobs:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A scenario, its timeline as states of the network, and warnings for the user."""
+    """A scenario, its timeline as states of the network, warnings for the user, and where each key was written."""
 
     scenario: Scenario
     timeline: tuple[Knobs, ...]
     warnings: tuple[str, ...]
+    source: Source
+
+    def fault(self, keys: KeyPath, what: str, allowed: str) -> ScenarioError:
+        """An error at a key that only became clear after loading."""
+        origin, line = self.source.place(keys)
+        return ScenarioError([Problem(origin, line, dotted(keys), what, allowed)])
 
     def resolved_yaml(self) -> str:
         """The scenario with every default filled in, as a file that `cosim run` takes."""
@@ -70,7 +76,7 @@ def load(
     apply_settings(source, settings)
     scenario = _validate(source)
     scenario = _absolute_paths(scenario, path.parent, source)
-    return Loaded(scenario, _timeline(scenario, source), tuple(warnings))
+    return Loaded(scenario, _timeline(scenario, source), tuple(warnings), source)
 
 
 def json_schema() -> dict[str, Any]:

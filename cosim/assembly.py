@@ -1,0 +1,294 @@
+"""From a scenario to the parts of a run: network, engine hosts, engines, clients."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cosim import wire
+from cosim.bridge import messages
+from cosim.bridge.child import Runtime
+from cosim.clients.base import Client, Question
+from cosim.clients.build import build_clients, client_names
+from cosim.clock import NS_PER_S, Agenda
+from cosim.conductor import KnobChange
+from cosim.inference.base import Engine
+from cosim.inference.replay import Recording, ReplayEngine
+from cosim.inference.stub import StubEngine
+from cosim.network.base import Network
+from cosim.network.pipe import PipeNetwork
+from cosim.network.topology import changes, topology
+from cosim.placement.base import Placement, known_policies, load_policy
+from cosim.results.store import read_steps
+from cosim.scenario.engines import ReplayEngine as ReplaySettings
+from cosim.scenario.engines import StubEngine as StubSettings
+from cosim.scenario.engines import VllmEngine as VllmSettings
+from cosim.scenario.load import Loaded
+from cosim.scenario.model import Scenario
+from cosim.serving import Hardware, Recorder, Serving
+
+if TYPE_CHECKING:
+    from cosim.inference.vllm import EngineHost
+    from cosim.network.ns3 import Ns3Network
+
+
+class MissingExtraError(Exception):
+    """A scenario needs a package that is not installed; the text has the line that brings it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} is not installed; type: pip install 'cosim[{extra}]'  (from a clone: scripts/setup)")
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePlan:
+    """One engine: its name, its tier, and for an engine per client whose it is."""
+
+    name: str
+    tier: str
+    client: str | None
+    settings: VllmSettings | StubSettings | ReplaySettings
+
+
+@dataclass(frozen=True, slots=True)
+class TierSite:
+    """A tier as the conductor sees it; see `conductor.Site`."""
+
+    path: str | None
+    servings: dict[str | None, Serving]
+    size: Callable[[Question], int]
+
+    def serving(self, client: str) -> Serving:
+        """The client's own engine, or the one that all share."""
+        return self.servings.get(client) or self.servings[None]
+
+    def wire_bytes(self, question: Question) -> int:
+        """Size of a request on the wire."""
+        return self.size(question)
+
+
+def engine_plans(scenario: Scenario) -> list[EnginePlan]:
+    """Every engine that can get a request: tiers without clients have none."""
+    fixed = scenario.placement.kind == "fixed"
+    plans = []
+    for name, tier in scenario.tiers.items():
+        groups = [group for group in scenario.clients if group.tier == name or not fixed]
+        clients = [client for group in groups for client in client_names(group)]
+        if tier.per_client:
+            plans += [EnginePlan(f"{name}/{client}", name, client, tier.engine) for client in clients]
+        elif clients:
+            plans.append(EnginePlan(name, name, None, tier.engine))
+    return plans
+
+
+def host_plans(plans: list[EnginePlan]) -> dict[str, list[EnginePlan]]:
+    """Engine hosts by role: one for each piece of hardware, and one for each engine with `isolate`."""
+    hosts: dict[str, list[EnginePlan]] = {}
+    for plan in plans:
+        if isinstance(plan.settings, VllmSettings):
+            role = f"engine {plan.name}" if plan.settings.isolate else f"engines {plan.settings.hardware}"
+            hosts.setdefault(role, []).append(plan)
+    return hosts
+
+
+def check_runnable(loaded: Loaded, *, replay: bool) -> None:
+    """Check what needs more than the file, before anything is started.
+
+    Raises MissingExtraError for a package that this machine lacks, ScenarioError for a policy or an engine argument
+    that does not exist.
+    """
+    scenario = loaded.scenario
+    if scenario.network.kind == "ns3" and (find_spec("ns3") is None or find_spec("cppyy") is None):
+        raise MissingExtraError("ns-3, which network.kind: ns3 needs,", "ns3")
+    if not replay and host_plans(engine_plans(scenario)) and find_spec("vllm") is None:
+        raise MissingExtraError("vLLM, which an engine of kind: vllm needs,", "cpu")
+    _check_placement(loaded)
+    if not replay:
+        _check_engine_arguments(loaded)
+
+
+def _check_placement(loaded: Loaded) -> None:
+    placement = loaded.scenario.placement
+    if placement.kind not in known_policies():
+        allowed = f"allowed: {', '.join(known_policies())}"
+        raise loaded.fault(("placement", "kind"), f"no policy {placement.kind!r}", allowed)
+    try:
+        load_policy(placement.kind, placement.options)
+    except TypeError as error:
+        raise loaded.fault(("placement", "options"), str(error), f"the options of {placement.kind}") from error
+
+
+def _check_engine_arguments(loaded: Loaded) -> None:
+    from cosim.inference.vllm_arguments import EngineArgumentError, check_arguments
+
+    for plan in engine_plans(loaded.scenario):
+        if isinstance(plan.settings, VllmSettings):
+            try:
+                check_arguments(_engine_spec(plan, tls=False))
+            except EngineArgumentError as error:
+                keys = ("tiers", plan.tier, "engine", "args", error.argument)
+                near = f"did you mean {' or '.join(error.matches)}? " if error.matches else ""
+                allowed = f"{near}allowed: the fields of vLLM's EngineArgs"
+                raise loaded.fault(keys, "is not an engine argument of vLLM", allowed) from error
+
+
+class Assembly:
+    """The parts of one run. Constructing it starts the children; `wait_ready` waits for them; `stop` ends them."""
+
+    def __init__(self, loaded: Loaded, *, run_directory: Path, recorded: Path | None) -> None:
+        self.scenario = loaded.scenario
+        self.hosts: dict[str, EngineHost] = {}
+        self.ns3: Ns3Network | None = None
+        self.children: dict[str, dict[str, object]] = {}
+        self.versions: dict[str, str] = {}
+        self._loaded = loaded
+        self._logs = run_directory / "logs"
+        self._plans = engine_plans(loaded.scenario)
+        self._recording: Recording | None = None
+        if recorded is not None:
+            self._recording = Recording(read_steps(recorded), [plan.name for plan in self._plans], prompts=True)
+        self._runtime = Runtime()
+        try:
+            self.network = self._start_network(run_directory)
+            if recorded is None:
+                self._start_hosts()
+        except BaseException:
+            self.stop(politely=False)
+            raise
+
+    def wait_ready(self) -> None:
+        """Wait until the network stands and every engine is warm. Raises ChildError."""
+        if self.ns3 is not None:
+            ready = self.ns3.wait_ready()
+            self.versions.update(ready.versions)
+            self.children["network ns3"] = dict(ready.versions)
+        for role, host in self.hosts.items():
+            engines = host.wait_ready()
+            self.versions.update(engines.versions)
+            self.children[role] = {name: dict(values) for name, values in engines.resolved.items()}
+
+    def engines_wall_ns(self) -> int:
+        """Wall time spent waiting for engine hosts."""
+        return sum(host.wall_ns for host in self.hosts.values())
+
+    def servings(self, agenda: Agenda, recorder: Recorder) -> dict[str, Serving]:
+        """Every engine with its stages, by name."""
+        hardware: dict[str, Hardware] = {}
+        servings = {}
+        for plan in self._plans:
+            shared = None
+            if plan.settings.sharing == "timeslice":
+                shared = hardware.setdefault(plan.settings.hardware, Hardware(plan.settings.hardware))
+            servings[plan.name] = Serving(self._engine(plan), hardware=shared, agenda=agenda, recorder=recorder)
+        return servings
+
+    def sites(self, servings: dict[str, Serving]) -> dict[str, TierSite]:
+        """Tiers with their engines."""
+        sites = {}
+        for name, tier in self.scenario.tiers.items():
+            of_tier = {plan.client: servings[plan.name] for plan in self._plans if plan.tier == name}
+            sites[name] = TierSite(tier.path, of_tier, self._sizes(name))
+        return sites
+
+    def clients(self) -> list[Client]:
+        """Every client of every group."""
+        scenario = self.scenario
+        return build_clients(
+            scenario.clients,
+            seed=scenario.seed,
+            end_ns=scenario.warmup + scenario.duration,
+            models={name: tier.engine.served_name for name, tier in scenario.tiers.items()},
+            images=self._recording is None,
+        )
+
+    def placement(self) -> Placement:
+        """The policy."""
+        return load_policy(self.scenario.placement.kind, self.scenario.placement.options)
+
+    def knobs(self) -> Iterator[KnobChange]:
+        """What the timeline changes, in order of time."""
+        before = self.scenario.network
+        for state in self._loaded.timeline:
+            for link, up, values in changes(before, state.network):
+                yield state.at_ns, link, up, values
+            before = state.network
+
+    def stop(self, *, politely: bool) -> None:
+        """End every child and remove the sockets. Never raises."""
+        if self.ns3 is not None:
+            self.ns3.stop(politely=politely)
+        for host in self.hosts.values():
+            host.stop(politely=politely)
+        with contextlib.suppress(OSError):
+            self._runtime.close()
+
+    def _start_network(self, run_directory: Path) -> Network:
+        scenario = self.scenario
+        ues = [name for group in scenario.clients for name in client_names(group)]
+        pcap = str(run_directory / "pcap") if scenario.network.kind == "ns3" and scenario.network.pcap else None
+        shape = topology(scenario.network, ues, seed=scenario.seed, pcap_directory=pcap)
+        if scenario.network.kind == "pipe":
+            return PipeNetwork(shape)
+        from cosim.network.ns3 import Ns3Network
+
+        self.ns3 = Ns3Network(
+            shape,
+            runtime=self._runtime,
+            log=self._logs / "ns3.log",
+            silence_limit_s=scenario.limits.silence / NS_PER_S,
+        )
+        return self.ns3
+
+    def _start_hosts(self) -> None:
+        for role, plans in host_plans(self._plans).items():
+            from cosim.inference.vllm import EngineHost
+
+            settings = plans[0].settings
+            self.hosts[role] = EngineHost(
+                settings.hardware,
+                [_engine_spec(plan, tls=self._tls(plan.tier)) for plan in plans],
+                seed=self.scenario.seed,
+                runtime=self._runtime,
+                log=self._logs / f"{role.replace(' ', '-').replace('/', '-')}.log",
+                silence_limit_s=self.scenario.limits.silence / NS_PER_S,
+                role=role,
+            )
+
+    def _engine(self, plan: EnginePlan) -> Engine:
+        settings = plan.settings
+        if self._recording is not None:
+            return ReplayEngine(plan.name, settings.served_name, self._recording)
+        if isinstance(settings, StubSettings):
+            return StubEngine(plan.name, settings, tls=self._tls(plan.tier))
+        if isinstance(settings, ReplaySettings):
+            recording = Recording(read_steps(Path(settings.run)), [plan.name], prompts=False)
+            return ReplayEngine(plan.name, settings.served_name, recording)
+        from cosim.inference.vllm import VllmEngine
+
+        host = next(self.hosts[role] for role, plans in host_plans(self._plans).items() if plan in plans)
+        return VllmEngine(host, plan.name, settings.served_name, time_scale=settings.time_scale)
+
+    def _tls(self, tier: str) -> bool:
+        return self.scenario.tiers[tier].path is not None and self.scenario.network.transport.tls
+
+    def _sizes(self, tier: str) -> Callable[[Question], int]:
+        """Sizes of requests to a tier; a replay reads them, since an encoder may give other sizes elsewhere."""
+        recording = self._recording
+        if recording is not None:
+            return lambda question: recording.wire_bytes(question.request_id)
+        tls = self._tls(tier)
+        return lambda question: wire.request_bytes(len(question.body()), host=f"{tier}.example", tls=tls)
+
+
+def _engine_spec(plan: EnginePlan, *, tls: bool) -> messages.EngineSpec:
+    assert isinstance(plan.settings, VllmSettings)
+    model = plan.settings.model
+    wanted: messages.SyntheticModel | messages.HubModel
+    if isinstance(model, str):
+        wanted = messages.HubModel(model)
+    else:
+        wanted = messages.SyntheticModel(**model.model_dump(exclude={"kind"}))
+    return messages.EngineSpec(plan.name, wanted, plan.settings.served_name, plan.settings.args, tls)

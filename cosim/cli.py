@@ -1,0 +1,229 @@
+"""The commands; each parses its arguments, calls one function and turns the outcome into an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cosim import __version__
+from cosim.scenario.errors import Problem, ScenarioError
+
+if TYPE_CHECKING:
+    from cosim.scenario.load import Loaded
+
+EXIT_OK, EXIT_BAD, EXIT_FAILED, EXIT_INVALID, EXIT_OBJECTIVE = 0, 2, 3, 4, 5
+EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
+
+app = typer.Typer(
+    name="cosim",
+    help="What a user of a real LLM server sees when a 5G cell and a WAN stand between them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario file (YAML).")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=V", help="Give a key another value.")]
+Ui = Literal["auto", "rich", "plain", "none"]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if version:
+        print(f"cosim {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    scenario: ScenarioPath,
+    output: Annotated[Path | None, typer.Option("-o", "--output-dir", help="Run directory.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a run that is already there.")] = False,
+    set_: Settings = None,
+    seed: Annotated[int | None, typer.Option(help="Same as --set seed=N.")] = None,
+    fail_on: Annotated[
+        list[str] | None, typer.Option("--fail-on", metavar="EXPR", help='Such as "edge.premium.sla_hit_rate<0.95".')
+    ] = None,
+    ui: Annotated[Ui, typer.Option(help="How progress is shown, on stderr.")] = "auto",
+    json_: Annotated[bool, typer.Option("--json", help="Print summary.json to stdout at the end.")] = False,
+) -> None:
+    """Run a scenario."""
+    from cosim.results.objective import parse_objective
+
+    settings = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
+    objectives = [parse_objective(text) for text in fail_on or []]
+    loaded = _load(scenario, settings)
+    for objective in objectives:
+        objective.check(loaded.scenario.tiers, loaded.scenario.sla)
+    directory = output or Path("results") / loaded.scenario.name
+    summary = _execute(loaded, directory, force=force, ui=ui, json_=json_)
+    missed = [objective for objective in objectives if objective.missed(summary)]
+    for objective in missed:
+        print(f"objective missed: {objective.explain(summary)}", file=sys.stderr)
+    if summary["verdict"] != "VALID":
+        raise typer.Exit(EXIT_INVALID)
+    if missed:
+        raise typer.Exit(EXIT_OBJECTIVE)
+
+
+@app.command()
+def replay(
+    run_directory: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Directory of an earlier run.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output-dir", help="Run directory.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a run that is already there.")] = False,
+    ui: Annotated[Ui, typer.Option(help="How progress is shown, on stderr.")] = "auto",
+    json_: Annotated[bool, typer.Option("--json", help="Print summary.json to stdout at the end.")] = False,
+) -> None:
+    """Run the scenario of an earlier run again with the steps that were recorded; needs no vLLM."""
+    from cosim.results.store import SCENARIO, STEPS
+
+    for name in (SCENARIO, STEPS):
+        if not (run_directory / name).is_file():
+            raise ScenarioError([Problem(str(run_directory), None, "", f"has no {name}", "the directory of a run")])
+    directory = output or run_directory.with_name(run_directory.name + "-replay")
+    if directory.resolve() == run_directory.resolve():
+        raise ScenarioError([Problem(str(directory), None, "-o", "is the recorded run itself", "another directory")])
+    loaded = _load(run_directory / SCENARIO, [], environment={})
+    summary = _execute(loaded, directory, force=force, ui=ui, json_=json_, replay_of=run_directory)
+    if summary["verdict"] != "VALID":
+        raise typer.Exit(EXIT_INVALID)
+
+
+@app.command()
+def validate(scenario: ScenarioPath, set_: Settings = None) -> None:
+    """Check a scenario without starting anything."""
+    loaded = _load(scenario, set_ or [])
+    print(f"{scenario}: {loaded.scenario.name} is a valid scenario (seed {loaded.scenario.seed})")
+
+
+@app.command()
+def plan(scenario: ScenarioPath, set_: Settings = None) -> None:
+    """Print what a run would start, send and measure."""
+    from cosim.plan import plan_lines
+
+    for line in plan_lines(_load(scenario, set_ or [])):
+        print(line)
+
+
+@app.command()
+def report(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Run directory.")],
+    json_: Annotated[bool, typer.Option("--json", help="Print summary.json to stdout.")] = False,
+) -> None:
+    """Rebuild summary.json and report.html from the files of a run."""
+    from cosim.results.report import write_report
+    from cosim.results.summary import write_summary
+
+    summary = write_summary(directory)
+    path = write_report(directory, summary)
+    _show(summary, path, json_=json_)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a scenario."""
+    from cosim.scenario.load import json_schema
+
+    print(json.dumps(json_schema(), indent=1))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what works on this machine, what is missing, and the command that would mend it."""
+    from cosim.doctor import run as examine
+
+    for line in examine():
+        print(line)
+
+
+def _load(path: Path, settings: list[str], environment: dict[str, str] | None = None) -> Loaded:
+    from cosim.scenario.load import load
+
+    loaded = load(path, settings=settings, environment=environment)
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return loaded
+
+
+def _execute(
+    loaded: Loaded, directory: Path, *, force: bool, ui: Ui, json_: bool, replay_of: Path | None = None
+) -> dict[str, Any]:
+    from cosim.results.terminal import Progress
+    from cosim.run import RunOptions, execute
+
+    mode: Literal["rich", "plain", "none"]
+    mode = ("rich" if sys.stderr.isatty() else "plain") if ui == "auto" else ui
+    options = RunOptions(directory, force, tuple(sys.argv), replay_of)
+    progress = Progress(mode, loaded.scenario.warmup + loaded.scenario.duration)
+    summary = execute(loaded, options, progress)
+    _show(summary, directory / "report.html", json_=json_)
+    return summary
+
+
+def _show(summary: dict[str, Any], report_path: Path, *, json_: bool) -> None:
+    from rich.console import Console
+
+    from cosim.results.terminal import print_summary
+
+    print_summary(summary, Console(stderr=True) if json_ else Console())
+    print(f"report: {report_path}", file=sys.stderr if json_ else sys.stdout)
+    if json_:
+        print(json.dumps(summary, indent=1, ensure_ascii=False))
+
+
+def main() -> None:
+    """Entry point of the `cosim` command."""
+    sys.exit(guarded(lambda: app(standalone_mode=False)))
+
+
+def guarded(command: Callable[[], Any]) -> int:
+    """Run a command; errors that have a cause outside cosim become one message and an exit code, no traceback."""
+    import click
+
+    try:
+        outcome = command()
+        sys.stdout.flush()
+    except ScenarioError as error:
+        return _say(str(error), EXIT_BAD)
+    except click.exceptions.Exit as error:
+        return int(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return EXIT_BAD
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return _say("interrupted; what was recorded is in the run directory", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except BaseException as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        return _say(str(error) or "terminated; what was recorded is in the run directory", code)
+    return int(outcome) if isinstance(outcome, int) else EXIT_OK
+
+
+def _exit_code(error: BaseException) -> int | None:
+    """Exit code of an error whose module is only loaded by the command that raises it."""
+    codes = {
+        "MissingExtraError": EXIT_BAD,
+        "ObjectiveError": EXIT_BAD,
+        "ResultsError": EXIT_BAD,
+        "RunFailedError": EXIT_FAILED,
+        "TerminatedError": EXIT_TERMINATED,
+    }
+    return codes.get(type(error).__name__) if re.match(r"cosim\.", type(error).__module__) else None
+
+
+def _say(text: str, code: int) -> int:
+    print(text, file=sys.stderr)
+    return code

@@ -1,0 +1,55 @@
+"""What a run would start, send and measure, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cosim.assembly import engine_plans, host_plans
+from cosim.clients.build import client_names
+from cosim.clock import NS_PER_MS, NS_PER_S
+from cosim.scenario.load import Loaded
+from cosim.scenario.network import LinkDirection
+
+
+def plan_lines(loaded: Loaded) -> Iterator[str]:
+    """Lines for a terminal; nothing is started."""
+    scenario = loaded.scenario
+    length_s = (scenario.warmup + scenario.duration) / NS_PER_S
+    yield f"{scenario.name}: {length_s:g} s of virtual time (of it {scenario.warmup / NS_PER_S:g} s warm-up), "
+    yield f"  seed {scenario.seed}, clock {scenario.clock.kind}"
+    yield "would start"
+    if scenario.network.kind == "ns3":
+        yield "  network ns3: an ns-3 process"
+    plans = engine_plans(scenario)
+    for role, members in host_plans(plans).items():
+        yield f"  {role}: a process with {', '.join(plan.name for plan in members)}"
+    if scenario.network.kind == "pipe" and not host_plans(plans):
+        yield "  no process: network and engines are doubles in process"
+    yield "would send"
+    for group in scenario.clients:
+        tier = scenario.tiers[group.tier]
+        way = "local" if tier.path is None else f"over access, core and path {tier.path}"
+        yield f"  {group.name}: {len(client_names(group))} client(s) of kind {group.kind} to {group.tier}, {way}"
+    yield "network"
+    yield f"  access up {_link(scenario.network.access.uplink)}; down {_link(scenario.network.access.downlink)}"
+    yield f"  core up {_link(scenario.network.core.direction(up=True))}"
+    for name, path in scenario.network.paths.items():
+        yield f"  path {name} up {_link(path.direction(up=True))}; down {_link(path.direction(up=False))}"
+    for state in loaded.timeline:
+        yield f"  changes at {state.at_ns / NS_PER_S:g} s"
+    yield "would measure"
+    for name, objective in scenario.sla.items():
+        deadline_ms = objective.e2el / NS_PER_MS
+        yield f"  {name}: share of requests that end within {deadline_ms:g} ms of the time at which they were due"
+    for plan in plans:
+        settings = plan.settings
+        charged = f"time_scale {settings.time_scale:g}, {settings.sharing}"
+        yield f"  {plan.name}: {settings.kind} {settings.served_name}, {charged}"
+
+
+def _link(values: LinkDirection) -> str:
+    rate = "unlimited" if values.rate is None else f"{values.rate / 1e6:g} Mbit/s"
+    text = f"{rate} {values.delay / NS_PER_MS:g} ms"
+    if values.jitter:
+        text += f" jitter {values.jitter / NS_PER_MS:g} ms"
+    return text + (f" loss {values.loss:.3%}" if values.loss else "")

@@ -1,0 +1,294 @@
+"""One run from start to end: its directory, its children, the loop, and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cosim.assembly import Assembly, check_runnable
+from cosim.bridge.errors import BridgeError, ChildError
+from cosim.clock import Agenda, ClockError, monotonic_ns, wall_time_iso
+from cosim.conductor import Conductor
+from cosim.environment import git_state, machine, versions
+from cosim.inference.replay import ReplayError
+from cosim.invariants import Invariants
+from cosim.results.store import (
+    LOGS,
+    MANIFEST,
+    REPORT,
+    REQUESTS,
+    SCENARIO,
+    STEPS,
+    SUMMARY,
+    TIMESERIES,
+    ResultsError,
+    RunWriter,
+    write_atomic,
+)
+from cosim.scenario.load import Loaded
+from cosim.scenario.model import Scenario
+
+if TYPE_CHECKING:
+    from cosim.request import Request
+    from cosim.results.terminal import Progress
+
+SCHEMA_VERSION = 1
+FAILURE = "failure.json"
+PCAP = "pcap"
+RUN_FILES = (MANIFEST, SCENARIO, REQUESTS, STEPS, SUMMARY, FAILURE, REPORT, TIMESERIES, LOGS, PCAP)
+FAULTS = (BridgeError, ReplayError, ClockError, ResultsError, OSError, MemoryError)
+
+
+class RunFailedError(Exception):
+    """A run could not go on; its records up to then and failure.json are in its directory."""
+
+
+class TerminatedError(BaseException):
+    """SIGTERM."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a run is carried out. `replay_of`: directory whose steps are repeated."""
+
+    directory: Path
+    force: bool
+    command_line: tuple[str, ...]
+    replay_of: Path | None = None
+
+
+def execute(loaded: Loaded, options: RunOptions, progress: Progress) -> dict[str, Any]:
+    """Carry out a run and return its summary.
+
+    Raises ScenarioError and MissingExtraError before anything is started, RunFailedError when a peer or the machine
+    fails, KeyboardInterrupt and TerminatedError when it is told to stop. Whatever happens, nothing is left running and
+    the directory says how the run ended.
+    """
+    check_runnable(loaded, replay=options.replay_of is not None)
+    prepare_directory(options.directory, force=options.force)
+    with _sigterm_raises(), RunWriter(options.directory) as writer:
+        run = _Run(loaded, options, writer)
+        try:
+            run.carry_out(progress)
+        except FAULTS as error:
+            run.fail(error, "failed")
+            raise RunFailedError(str(error)) from error
+        except BaseException as stop:
+            run.fail(stop, "interrupted" if isinstance(stop, (KeyboardInterrupt, TerminatedError)) else "failed")
+            raise
+        finally:
+            progress.close()
+    from cosim.results.report import write_report
+    from cosim.results.summary import write_summary
+
+    summary = write_summary(options.directory)
+    write_report(options.directory, summary)
+    return summary
+
+
+def prepare_directory(directory: Path, *, force: bool) -> None:
+    """Make an empty run directory. Raises ResultsError if a run is there and `force` is not given."""
+    present = [directory / name for name in RUN_FILES if (directory / name).exists()]
+    if present and not force:
+        raise ResultsError(
+            f"{directory} already holds a run ({present[0].name}); choose another with -o or pass --force"
+        )
+    for path in present:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    directory.mkdir(parents=True, exist_ok=True)
+
+
+class _Run:
+    """A run under way: what the manifest needs to know of it."""
+
+    def __init__(self, loaded: Loaded, options: RunOptions, writer: RunWriter) -> None:
+        self._loaded = loaded
+        self._scenario = loaded.scenario
+        self._options = options
+        self._writer = writer
+        self._invariants = Invariants()
+        self._conductor: Conductor | None = None
+        self._assembly: Assembly | None = None
+        self._start_ns = monotonic_ns()
+        self._ready_ns: int | None = None
+        self._startup_waits_ns = (0, 0)
+        self._account: dict[str, Any] = {"connections": [], "links": []}
+        self._started = wall_time_iso()
+        write_atomic(writer.directory / SCENARIO, loaded.resolved_yaml().encode())
+        self._write_manifest("running")
+
+    def carry_out(self, progress: Progress) -> None:
+        """Start the children, run the loop, take the account, stop the children."""
+        self._assembly = assembly = Assembly(
+            self._loaded, run_directory=self._writer.directory, recorded=self._options.replay_of
+        )
+        try:
+            assembly.wait_ready()
+            self._conductor = self._build(assembly, progress)
+            self._startup_waits_ns = (assembly.engines_wall_ns(), assembly.network.wall_ns)
+            self._ready_ns = monotonic_ns()
+            self._write_manifest("running")
+            self._conductor.run()
+            self._take_account(assembly)
+            self._write_manifest("finished", ended=wall_time_iso())
+        except BaseException:
+            with _uninterrupted():
+                assembly.stop(politely=False)
+            raise
+        assembly.stop(politely=True)
+
+    def fail(self, error: BaseException, status: str) -> None:
+        """Leave manifest and failure.json that say how the run ended, as far as the disk allows."""
+        with _uninterrupted(), contextlib.suppress(OSError, ResultsError):
+            self._write_manifest(status, ended=wall_time_iso())
+            failure = {
+                "schema_version": SCHEMA_VERSION,
+                "status": status,
+                "error": type(error).__name__,
+                "text": str(error) or type(error).__name__,
+                "peer": error.role if isinstance(error, ChildError) else None,
+                "virtual_ns": self._conductor.clock.now_ns if self._conductor else None,
+                "at": wall_time_iso(),
+            }
+            write_atomic(self._writer.directory / FAILURE, (json.dumps(failure, indent=1) + "\n").encode())
+
+    def _build(self, assembly: Assembly, progress: Progress) -> Conductor:
+        scenario, agenda = self._scenario, Agenda()
+        servings = assembly.servings(agenda, self._writer)
+        by_tier = {tier: [0, 0] for tier in scenario.tiers}
+
+        def show(now_ns: int, request: Request) -> None:
+            assert self._conductor is not None
+            if request.tier is not None:
+                by_tier[request.tier][1] += 1
+            counts = {tier: (ended, ended) for tier, (_, ended) in by_tier.items() if ended}
+            progress.update(now_ns, self._conductor.issued, self._conductor.ended, counts)
+
+        return Conductor(
+            agenda=agenda,
+            clients=assembly.clients(),
+            placement=assembly.placement(),
+            sites=assembly.sites(servings),
+            servings=servings.values(),
+            network=assembly.network,
+            recorder=self._writer,
+            invariants=self._invariants,
+            warmup_ns=scenario.warmup,
+            keepalive_ns=scenario.network.transport.keepalive,
+            knobs=list(assembly.knobs()),
+            progress=show,
+        )
+
+    def _take_account(self, assembly: Assembly) -> None:
+        """Ask the network for its byte account and check that it adds up, connection by connection."""
+        from msgspec import to_builtins
+
+        assert self._conductor is not None
+        account = assembly.network.account()
+        for entry in account.connections:
+            adds_up = entry.sent == entry.delivered + entry.lost + entry.discarded
+            self._invariants.check("bytes", adds_up, lambda entry=entry: f"connection {entry}")  # type: ignore[misc]
+        all_ended = self._conductor.issued == self._conductor.ended
+        self._invariants.check("all_end", all_ended, lambda: f"{self._conductor.issued} issued")  # type: ignore[union-attr]
+        self._account = {"connections": to_builtins(account.connections), "links": to_builtins(account.links)}
+
+    def _write_manifest(self, status: str, ended: str | None = None) -> None:
+        loaded, scenario, conductor = self._loaded, self._scenario, self._conductor
+        self._writer.manifest(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "name": scenario.name,
+                "command_line": list(self._options.command_line),
+                "started": self._started,
+                "ended": ended,
+                "status": status,
+                "git": git_state(),
+                "versions": {**versions(), **(self._assembly.versions if self._assembly else {})},
+                "machine": machine(),
+                "clock": scenario.clock.kind,
+                "seed": scenario.seed,
+                "scenario_hash": loaded.hash(),
+                "epoch": "t = 0 when every engine is warm; virtual time",
+                "replay_of": self._options.replay_of is not None,
+                "virtual_ns": conductor.clock.now_ns if conductor else None,
+                "issued": conductor.issued if conductor else 0,
+                **self._wall(),
+                "objectives": objectives(scenario),
+                "invariants": {"checked": dict(self._invariants.checked), "broken": self._invariants.broken},
+                "children": self._assembly.children if self._assembly else {},
+                **self._account,
+            }
+        )
+
+    def _wall(self) -> dict[str, Any]:
+        """Wall time by part: what is neither start-up nor waiting for engines or network is the conductor's."""
+        wall_ns = monotonic_ns() - self._start_ns
+        if self._ready_ns is None or self._assembly is None:
+            return {"wall_ns": wall_ns, "wall_ns_by_part": {"startup": wall_ns}}
+        startup_ns = self._ready_ns - self._start_ns
+        engine_ns = self._assembly.engines_wall_ns() - self._startup_waits_ns[0]
+        network_ns = self._assembly.network.wall_ns - self._startup_waits_ns[1]
+        parts = {"startup": startup_ns, "engine": engine_ns, "network": network_ns}
+        parts["conductor"] = wall_ns - sum(parts.values())
+        run_wall_ns = self._assembly.ns3.run_wall_ns if self._assembly.ns3 else None
+        return {"wall_ns": wall_ns, "wall_ns_by_part": parts, "ns3_run_wall_ns": run_wall_ns}
+
+
+def objectives(scenario: Scenario) -> dict[str, Any]:
+    """What results are judged by, with units resolved."""
+    return {
+        "sla": {name: objective.e2el for name, objective in scenario.sla.items()},
+        "validity": {
+            "min_requests": scenario.validity.min_requests,
+            "max_error_share": scenario.validity.max_error_share,
+        },
+        "tiers": {
+            name: {
+                "kind": tier.engine.kind,
+                "model": tier.engine.served_name,
+                "hardware": tier.engine.hardware,
+                "sharing": tier.engine.sharing,
+                "time_scale": tier.engine.time_scale,
+                "path": tier.path,
+                "per_client": tier.per_client,
+            }
+            for name, tier in scenario.tiers.items()
+        },
+        "loop": {group.name: _loop(group) for group in scenario.clients},
+    }
+
+
+def _loop(group: Any) -> str:
+    return "closed" if group.kind == "chat" and group.arrivals.kind == "closed" else "open"
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    def terminate(number: int, frame: object) -> None:
+        raise TerminatedError
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Clean up without a second Ctrl-C or SIGTERM breaking in."""
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
