@@ -29,7 +29,6 @@ from cosim.bridge.messages import (
     Open,
     Reset,
     Send,
-    Set,
     Topology,
 )
 from cosim.bridge.peer import serve
