@@ -13,7 +13,7 @@ from typing import Any
 
 def mend(llm: Any) -> None:
     """Replace the offset by saved states, in this engine, where its model runner is the CPU's."""
-    runner = getattr(getattr(llm.model_executor, "driver_worker", None), "model_runner", None)
+    runner: Any = getattr(getattr(llm.model_executor, "driver_worker", None), "model_runner", None)
     if getattr(getattr(runner, "device", None), "type", None) != "cpu" or not hasattr(runner, "discard_request_mask"):
         return
     sample, bookkeeping = runner._sample, runner._bookkeeping_sync

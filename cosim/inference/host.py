@@ -64,7 +64,10 @@ class Host:
         import vllm
 
         for spec in message.engines:
-            self._engines[spec.name] = _make_engine(spec, message.hardware, message.seed)
+            try:
+                self._engines[spec.name] = _make_engine(spec, message.hardware, message.seed)
+            except Exception as error:
+                raise RuntimeError(f"engine {spec.name}: {type(error).__name__}: {error}") from error
         for name, engine in self._engines.items():
             warm_up(name, engine)
         gc.collect()

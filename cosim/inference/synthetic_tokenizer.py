@@ -89,15 +89,15 @@ def _with_words(trained: list[Merge], words: tuple[str, ...], room: int) -> list
     for word in words:
         if not (word.isascii() and word.isalpha()):
             raise ValueError(f"the word {word!r} cannot be one token: only letters a to z can be joined to one")
-    kept = min(len(trained), room)
-    while kept >= 0:
+    kept = max(0, min(len(trained), room))
+    while True:
         merges = trained[:kept] + _merges_for(words, trained[:kept])
         excess = len({left + right for left, right in merges}) - room
         if excess <= 0:
             return merges
-        kept -= excess
-    needed = len(_merges_for(words, [])) - room
-    raise ValueError(f"vocabulary_size: too small by {needed} for {len(words)} words that are one token each")
+        if kept == 0:
+            raise ValueError(f"vocabulary_size: too small by {excess} for {len(words)} words that are one token each")
+        kept = max(0, kept - excess)
 
 
 def _merges_for(words: tuple[str, ...], merges: list[Merge]) -> list[Merge]:

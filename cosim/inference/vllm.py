@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-import zmq
 
 from cosim.bridge.child import Child, Runtime
 from cosim.bridge.errors import ChildError
@@ -24,13 +23,11 @@ from cosim.bridge.messages import (
     Step,
     Stepped,
 )
-from cosim.clock import monotonic_s, sleep_s
 from cosim.inference.base import EngineRefusal, Prompt, RenderResult, StepResult
 from cosim.inference.vllm_arguments import check_arguments
 
 # The first start compiles byte code and has vLLM inspect each model class in a subprocess.
 START_LIMIT_S = 600.0
-CONNECT_LIMIT_S = 30.0
 SITE_CPU = Path(__file__).resolve().parent / "site_cpu"
 
 
@@ -65,20 +62,7 @@ class EngineHost:
             log=log,
             environment={**host_environment(hardware, engines), **(environment or {})},
         )
-        self._send_start(StartEngines(PROTOCOL_VERSION, hardware, list(engines), seed))
-
-    def _send_start(self, message: StartEngines) -> None:
-        """Send the first message as soon as the child is connected: until then its socket takes none."""
-        give_up_s = monotonic_s() + CONNECT_LIMIT_S
-        while True:
-            try:
-                return self.child.send(message)
-            except ChildError as error:
-                connecting = isinstance(error.__cause__, zmq.Again) and not _has_ended(self.child.pid)
-                if not connecting or monotonic_s() > give_up_s:
-                    self.child.stop(politely=False)
-                    raise
-            sleep_s(0.005)
+        self.child.send(StartEngines(PROTOCOL_VERSION, hardware, list(engines), seed))
 
     @property
     def wall_ns(self) -> int:
@@ -161,10 +145,6 @@ class VllmEngine:
 
     def _scaled(self, duration_ns: int) -> int:
         return max(1, round(duration_ns * self.time_scale))
-
-
-def _has_ended(pid: int) -> bool:
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def host_environment(hardware: str, engines: Sequence[EngineSpec]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cosim.bridge.messages import Signature
+from cosim.bridge.messages import HubModel, Signature
 from cosim.inference.base import EngineRefusal
 from cosim.inference.synthetic_model import make_model
 from cosim.inference.vllm import EngineHost
@@ -23,8 +23,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHost]:
     engines = (
         spec("plain"),
         spec("other", text_model(seed=1)),
-        spec("chunked", max_num_batched_tokens=64),
-        spec("one", max_num_seqs=1),
+        spec("folder", HubModel(str(make_model(text_model())))),
         # 36 blocks: one request of 1024 tokens fits, eight of 200 do not.
         spec("small", max_model_len=1024, kv_cache_memory_bytes=36 * 32 * 1024),
     )
@@ -35,7 +34,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHost]:
 def test_resolved_configuration(host: EngineHost) -> None:
     ready = host.wait_ready()
     resolved = ready.resolved["small"]
-    assert set(ready.resolved) == {"plain", "other", "chunked", "one", "small"}
+    assert set(ready.resolved) == {"plain", "other", "folder", "small"}
     assert ready.versions["vllm"].startswith("0.32")
     assert resolved["max_model_len"] == 1024
     assert resolved["num_gpu_blocks"] == 36
@@ -58,6 +57,15 @@ def test_a_request_from_prompt_to_last_token(host: EngineHost) -> None:
     assert steps[0].gauges["num_requests_running"] == 1
     assert steps[-1].gauges["num_requests_running"] == 0
     assert all(step.duration_ns > 0 and step.tokens["r"].egress_ns > 0 for step in steps)
+
+
+def test_a_model_given_as_a_folder(host: EngineHost) -> None:
+    answers = []
+    for name in ("plain", "folder"):
+        target = engine(host, name)
+        start(target, Chat("folder", text(30), 10))
+        answers.append(sizes(finish(target, "folder"), "folder"))
+    assert answers[0] == answers[1]
 
 
 def test_a_text_of_n_words_is_n_tokens_and_a_constant(host: EngineHost) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cosim.bridge.child import Runtime
-from cosim.bridge.messages import EngineSpec, SyntheticModel
+from cosim.bridge.messages import EngineSpec, HubModel, SyntheticModel
 from cosim.inference.base import Engine, RenderResult, StepResult
 from cosim.inference.vllm import EngineHost, VllmEngine
 from cosim.words import WORDS
@@ -26,7 +26,7 @@ def vision_model() -> SyntheticModel:
     return SyntheticModel("qwen2_5_vl", 128, 2, 128, 2, 2048, 0)
 
 
-def spec(name: str, model: SyntheticModel | None = None, **args: object) -> EngineSpec:
+def spec(name: str, model: SyntheticModel | HubModel | None = None, **args: object) -> EngineSpec:
     return EngineSpec(name, model or text_model(), MODEL, args, tls=True)
 
 
