@@ -103,7 +103,7 @@ class Ns3Network:
         """Execute everything up to a time that `advance` has reached; returns what had been put off."""
         deliveries, self._late = self._late, []
         while self._now_ns < at_ns or self._commands:
-            arrived, _ = self._request(min(at_ns, self._now_ns + SLICE_NS))
+            arrived, _ = self._request(max(self._now_ns, min(at_ns, self._now_ns + SLICE_NS)))
             deliveries += arrived
         return deliveries
 

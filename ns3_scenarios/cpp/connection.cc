@@ -52,7 +52,7 @@ Connection::Start(Ptr<TcpLinux> client, const Address& server)
     client->SetRecvCallback(MakeCallback(&Connection::ClientReads, this));
     client->SetCloseCallbacks(MakeCallback(&Connection::ClientClosed, this),
                               MakeCallback(&Connection::GaveUp, this));
-    if (client->Connect(server) != 0)
+    if (!client->ConnectTo(server))
     {
         GaveUp(client); // no port left
     }

@@ -2,10 +2,13 @@
 #include "nodes.h"
 
 #include "routing.h"
+#include "tcp_demux.h"
 
+#include "ns3/arp-l3-protocol.h"
 #include "ns3/boolean.h"
-#include "ns3/internet-stack-helper.h"
+#include "ns3/icmpv4-l4-protocol.h"
 #include "ns3/ipv4-l3-protocol.h"
+#include "ns3/traffic-control-layer.h"
 
 #include <stdexcept>
 #include <utility>
@@ -178,10 +181,15 @@ Ptr<Node>
 Nodes::CreateNode(const std::string& name)
 {
     Ptr<Node> node = CreateObject<Node>();
-    InternetStackHelper internet;
-    internet.SetIpv6StackInstall(false);
-    internet.SetRoutingHelper(HostRoutingHelper());
-    internet.Install(node);
+    // What InternetStackHelper installs for IPv4, with our routing and our TCP demultiplexer. IPv4 calls ARP and the
+    // traffic control layer without asking whether they are there; neither does anything here.
+    node->AggregateObject(CreateObject<ArpL3Protocol>());
+    Ptr<Ipv4L3Protocol> ipv4 = CreateObject<Ipv4L3Protocol>();
+    node->AggregateObject(ipv4);
+    node->AggregateObject(CreateObject<Icmpv4L4Protocol>());
+    ipv4->SetRoutingProtocol(CreateObject<HostRouting>());
+    node->AggregateObject(CreateObject<TrafficControlLayer>());
+    node->AggregateObject(CreateObject<TcpDemux>());
     if (!m_pcap_directory.empty())
     {
         std::string file = name;

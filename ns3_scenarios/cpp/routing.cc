@@ -2,7 +2,6 @@
 #include "routing.h"
 
 #include "ns3/net-device.h"
-#include "ns3/node.h"
 #include "ns3/output-stream-wrapper.h"
 
 namespace cosim
@@ -127,18 +126,6 @@ HostRouting::DoDispose()
     m_routes.clear();
     m_default = nullptr;
     Ipv4RoutingProtocol::DoDispose();
-}
-
-HostRoutingHelper*
-HostRoutingHelper::Copy() const
-{
-    return new HostRoutingHelper(*this);
-}
-
-Ptr<Ipv4RoutingProtocol>
-HostRoutingHelper::Create(Ptr<Node>) const
-{
-    return CreateObject<HostRouting>();
 }
 
 } // namespace cosim

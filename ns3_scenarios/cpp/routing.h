@@ -4,7 +4,6 @@
 #pragma once
 
 #include "ns3/ipv4-route.h"
-#include "ns3/ipv4-routing-helper.h"
 #include "ns3/ipv4-routing-protocol.h"
 
 #include <unordered_map>
@@ -49,13 +48,6 @@ class HostRouting : public ns3::Ipv4RoutingProtocol
     std::unordered_map<uint32_t, ns3::Ptr<ns3::Ipv4Route>> m_routes;
     std::unordered_map<uint32_t, uint32_t> m_local; // address -> interface
     ns3::Ptr<ns3::Ipv4Route> m_default;
-};
-
-class HostRoutingHelper : public ns3::Ipv4RoutingHelper
-{
-  public:
-    HostRoutingHelper* Copy() const override;
-    ns3::Ptr<ns3::Ipv4RoutingProtocol> Create(ns3::Ptr<ns3::Node> node) const override;
 };
 
 } // namespace cosim

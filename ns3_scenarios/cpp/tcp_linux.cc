@@ -5,6 +5,8 @@
 
 #include "ns3/boolean.h"
 #include "ns3/config.h"
+#include "ns3/inet-socket-address.h"
+#include "ns3/ipv4-end-point.h"
 #include "ns3/rtt-estimator.h"
 #include "ns3/simulator.h"
 #include "ns3/tcp-bbr.h"
@@ -121,6 +123,65 @@ Ptr<TcpSocketBase>
 TcpLinux::Fork()
 {
     return CopyObject<TcpLinux>(this);
+}
+
+TcpLinux::~TcpLinux()
+{
+    if (m_demux)
+    {
+        m_demux->Detach(m_pair, *this);
+    }
+}
+
+bool
+TcpLinux::ConnectTo(const Address& server)
+{
+    if (Connect(server) != 0)
+    {
+        return false;
+    }
+    Attach();
+    return true;
+}
+
+void
+TcpLinux::CompleteFork(Ptr<Packet> packet, const TcpHeader& header, const Address& from, const Address& to)
+{
+    TcpSocketBase::CompleteFork(packet, header, from, to);
+    Attach();
+}
+
+void
+TcpLinux::Attach()
+{
+    if (m_endPoint == nullptr)
+    {
+        return;
+    }
+    m_pair = {m_endPoint->GetLocalAddress(),
+              m_endPoint->GetPeerAddress(),
+              m_endPoint->GetLocalPort(),
+              m_endPoint->GetPeerPort()};
+    m_local = InetSocketAddress(m_pair.local, m_pair.local_port);
+    m_peer = InetSocketAddress(m_pair.peer, m_pair.peer_port);
+    m_demux = DynamicCast<TcpDemux>(m_tcp);
+    m_demux->Attach(m_pair, *this);
+}
+
+bool
+TcpLinux::IsBound() const
+{
+    return m_endPoint != nullptr;
+}
+
+void
+TcpLinux::SegmentArrives(Ptr<Packet> packet, SequenceNumber32 sequence, uint32_t header_bytes)
+{
+    if (packet->GetSize() >= header_bytes &&
+        IsValidTcpSegment(sequence, header_bytes, packet->GetSize() - header_bytes))
+    {
+        DoForwardUp(packet, m_peer, m_local);
+    }
 }
 
 void

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "network.h"
+#include "tcp_demux.h"
 
 #include "ns3/node.h"
 #include "ns3/tcp-socket-base.h"
@@ -21,12 +22,22 @@ class TcpLinux : public ns3::TcpSocketBase
 
     TcpLinux() = default;
     TcpLinux(const TcpLinux& other);
+    ~TcpLinux() override;
 
     /// Set the defaults of every socket to come: MSS of the MTU, buffers, timers, retries.
     static void SetDefaults(const Topology& topology);
 
     /// A socket on a node. Throws std::invalid_argument for an unknown congestion control.
     static ns3::Ptr<TcpLinux> Create(ns3::Ptr<ns3::Node> node, const Topology& topology);
+
+    /// Begin the handshake; false if no port is left.
+    bool ConnectTo(const ns3::Address& server);
+
+    /// Whether it still has an end point.
+    bool IsBound() const;
+
+    /// What ns-3's ForwardUp does without ECN: check the sequence number, then process.
+    void SegmentArrives(ns3::Ptr<ns3::Packet> packet, ns3::SequenceNumber32 sequence, uint32_t header_bytes);
 
     /// FIN after what the buffer holds, even if packets out of order wait to be read (ns-3's Close would reset).
     void CloseAfterData();
@@ -45,12 +56,17 @@ class TcpLinux : public ns3::TcpSocketBase
 
   protected:
     ns3::Ptr<ns3::TcpSocketBase> Fork() override;
+    void CompleteFork(ns3::Ptr<ns3::Packet> packet,
+                      const ns3::TcpHeader& header,
+                      const ns3::Address& from,
+                      const ns3::Address& to) override;
     uint32_t SendDataPacket(ns3::SequenceNumber32 seq, uint32_t max_size, bool with_ack) override;
     void SendEmptyPacket(uint8_t flags) override;
     ns3::Time CalculateRttSample(const ns3::TcpHeader& header, const ns3::RttHistory& sent) override;
 
   private:
     void FindCubic();
+    void Attach();
     void RestartAfterIdle(const ns3::Time& idle);
     void ValidateWindow();
     void LimitByApplication(uint32_t segments_out);
@@ -58,6 +74,10 @@ class TcpLinux : public ns3::TcpSocketBase
 
     bool m_restart_after_idle{true};
     CubicLinux* m_cubic{nullptr}; // owned by m_congestionControl
+    ns3::Ptr<TcpDemux> m_demux;
+    TcpDemux::Pair m_pair;
+    ns3::Address m_local;
+    ns3::Address m_peer;
     bool m_sent_data{false};
     ns3::Time m_last_data;
     ns3::Time m_first_fin;
