@@ -174,7 +174,9 @@ class Assembly:
         """Wall time spent waiting for engine hosts."""
         return sum(host.wall_ns for host in self.hosts.values())
 
-    def servings(self, agenda: Agenda, recorder: Recorder) -> dict[str, Serving]:
+    def servings(
+        self, agenda: Agenda, recorder: Recorder, observe: Callable[[int, str], None] = lambda t_ns, text: None
+    ) -> dict[str, Serving]:
         """Every engine with its stages, by name."""
         hardware: dict[str, Hardware] = {}
         servings = {}
@@ -182,7 +184,9 @@ class Assembly:
             shared = None
             if plan.settings.sharing == "timeslice":
                 shared = hardware.setdefault(plan.settings.hardware, Hardware(plan.settings.hardware))
-            servings[plan.name] = Serving(self._engine(plan), hardware=shared, agenda=agenda, recorder=recorder)
+            servings[plan.name] = Serving(
+                self._engine(plan), hardware=shared, agenda=agenda, recorder=recorder, observe=observe
+            )
         return servings
 
     def sites(self, servings: dict[str, Serving]) -> dict[str, TierSite]:

@@ -269,7 +269,8 @@ class Conductor:
                 assert message.request.serving is not None
                 message.request.serving.take(message.request, delivery.t_ns)
             else:
-                message.request.downlink = delivery
+                if message.tokens.finish_reason is not None:
+                    message.request.downlink = delivery
                 self._receive_chunk(message.request, message.tokens, message.n_bytes, delivery.t_ns)
         elif isinstance(delivery, Connected):
             request = self._users.get(delivery.connection)
@@ -356,15 +357,17 @@ class Conductor:
             self._transmit(request, n_bytes, answer, wakes=True)
 
     def _receive_chunk(self, request: Request, tokens: Tokens, n_bytes: int, t_ns: int) -> None:
+        if request.status is not None:
+            return  # It gave up at an earlier chunk of this instant.
         request.bytes_down += n_bytes
         if tokens.count:
             request.chunk_times_ns.append(t_ns)
             request.output_tokens += tokens.count
         self._observe(t_ns, f"chunk {request.request_id}")
         if tokens.finish_reason is not None:
-            self._end(request, "ok" if request.refusal is None else "error", request.refusal)
             if request.connection is not None:
-                self._keep_alive(request.connection)
+                self._keep_alive(request.connection)  # First, so that the client's next request can use it.
+            self._end(request, "ok" if request.refusal is None else "error", request.refusal)
         elif len(request.chunk_times_ns) == request.question.cancel_after_chunks:
             self._give_up(request, "cancelled", "the client had read enough")
 

@@ -46,12 +46,12 @@ def serve(arguments: list[str], request_type: Any, handle: Callable[[Any], Any])
                 if isinstance(request, Stop):
                     socket.send(encode(Stopped()))
                     return 0
-                reply = handle(request)
+                reply = encode(handle(request))
             except Exception as error:
                 traceback.print_exc(file=sys.stderr)
                 socket.send(encode(Failed(f"{type(error).__name__}: {error}")))
                 return 1
-            socket.send(encode(reply))
+            socket.send(reply)
     finally:
         socket.close()
         context.term()

@@ -21,7 +21,7 @@ class SyntheticModel(Section):
     layers: int = Field(2, ge=1, le=128)
     vision_hidden_size: int = Field(128, ge=HEAD_SIZE, le=4096)
     vision_layers: int = Field(2, ge=1, le=64)
-    vocabulary_size: int = Field(2048, ge=1024, le=200_000)
+    vocabulary_size: int = Field(2048, ge=1536, le=200_000)
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
     @model_validator(mode="after")
