@@ -30,6 +30,8 @@ from cosim.clock import NS_PER_S
 
 # One request simulates at most this much, so that the silence limit bounds a stuck process and not a long scenario.
 SLICE_NS = NS_PER_S
+# The first start on a machine compiles the C++ library and cppyy's headers.
+READY_LIMIT_S = 300.0
 
 
 class Ns3Network:
@@ -55,8 +57,8 @@ class Ns3Network:
         self._child.send(ConfigureNetwork(PROTOCOL_VERSION, topology))
 
     def wait_ready(self) -> NetworkReady:
-        """Wait until the topology stands; the first start on a machine builds the C++ library."""
-        ready = self._child.receive(NetworkReady, limit_s=self._limit_s)
+        """Wait until the topology stands. Raises ChildError, at the latest after READY_LIMIT_S."""
+        ready = self._child.receive(NetworkReady, limit_s=max(self._limit_s, READY_LIMIT_S))
         self.wall_ns = self._child.wait_ns
         self.versions = ready.versions
         return ready

@@ -35,7 +35,7 @@ constexpr uint32_t kIpv4TcpTimestampsBytes = 52;     // 20 + 20 + 12
 constexpr uint32_t kSendBufferBytes = 4 << 20;       // Linux: tcp_wmem[2]
 constexpr uint32_t kReceiveBufferBytes = 6 << 20;    // Linux: tcp_rmem[2]
 constexpr uint32_t kSynTransmissions = 7;            // Linux: tcp_syn_retries 6
-constexpr uint32_t kDataRetries = 15;                // Linux: tcp_retries2
+constexpr uint32_t kDataRetries = 15;                // Linux: tcp_retries2; ns-3 backs off to 60 s, Linux to 120 s
 const Time kOrphanLimit = Seconds(100);              // Linux: 8 retries of an orphaned socket, about 100 s
 
 } // namespace
@@ -278,6 +278,18 @@ TcpLinux::SendEmptyPacket(uint8_t flags)
         }
     }
     TcpSocketBase::SendEmptyPacket(flags);
+}
+
+void
+TcpLinux::ReceivedAck(Ptr<Packet> packet, const TcpHeader& header)
+{
+    TcpSocketBase::ReceivedAck(packet, header);
+    // ns-3 puts a deferred FIN on the last segment it sends, and forgets it if a retransmission had moved SND.NXT back
+    // over segments that were out already.
+    if (m_closeOnEmpty && m_txBuffer->Size() == 0 && (m_state == ESTABLISHED || m_state == CLOSE_WAIT))
+    {
+        DoClose();
+    }
 }
 
 /// RFC 2861 as in Linux's tcp_cwnd_restart(): halve once for each whole RTO of idle, down to the initial window.

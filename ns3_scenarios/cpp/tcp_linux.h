@@ -62,6 +62,7 @@ class TcpLinux : public ns3::TcpSocketBase
                       const ns3::Address& to) override;
     uint32_t SendDataPacket(ns3::SequenceNumber32 seq, uint32_t max_size, bool with_ack) override;
     void SendEmptyPacket(uint8_t flags) override;
+    void ReceivedAck(ns3::Ptr<ns3::Packet> packet, const ns3::TcpHeader& header) override;
     ns3::Time CalculateRttSample(const ns3::TcpHeader& header, const ns3::RttHistory& sent) override;
 
   private:

@@ -93,8 +93,8 @@ def test_packets_never_overtake_under_jitter_and_changes(tmp_path: Path) -> None
         # Without loss, reordering would show as retransmissions.
         links = {(c.link, c.up): c for c in rig.net.account().links}
         payload = sum(c.sent for c in rig.net.account().connections if c.up)
-        up = links["paths.cloud", True]
-        assert up.n_bytes <= payload + up.packets * 72
+        wan_up = links["paths.cloud", True]
+        assert wan_up.n_bytes <= payload + wan_up.packets * 72
 
 
 def test_a_knob_of_one_link_leaves_the_draws_of_another(tmp_path: Path) -> None:
@@ -141,9 +141,9 @@ def test_a_new_rate_applies_to_what_waits_and_a_new_delay_to_what_follows(tmp_pa
     with Rig(topology(access=link(5 * MS, rate_bps=1_000_000)), tmp_path) as rig:
         connection = rig.open()
         rig.settle(1 * S)
-        # Ten segments (the initial window) of 1,400 bytes at 1 Mb/s take 112 ms; after 56 ms, half have left.
+        # Ten segments (the initial window) of 1,400 bytes at 1 Mb/s take 112 ms; after 50 ms, half have begun.
         message = rig.send(connection, 10 * 1348)
-        rig.net.set("access", up=True, value=Direction(5 * MS, 10_000_000), at_ns=1 * S + 56 * MS + 1)
+        rig.net.set("access", up=True, value=Direction(5 * MS, 10_000_000), at_ns=1 * S + 50 * MS)
         faster = rig.delivered(message)
         # 1 ns until emission; five packets at the old rate, five at the new one.
         assert faster.t_ns == 1 * S + 1 + 5 * 11_200_000 + 5 * 1_120_000 + 5 * MS

@@ -75,7 +75,7 @@ def test_handshakes_take_whole_round_trips(tmp_path: Path, tls: bool, round_trip
         connected_ns = rig.connected(connection).t_ns
         # Each flight of TLS leaves TCP 1 ns after it was written.
         assert 0 <= connected_ns - round_trips * 72 * MS <= 2
-        assert delivered.emitted_ns == connected_ns + 1
+        assert 0 <= delivered.emitted_ns - connected_ns <= 1
         assert delivered.t_ns == delivered.emitted_ns + 38 * MS
 
 
