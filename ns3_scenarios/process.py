@@ -44,7 +44,22 @@ class NetworkProcess:
         self._network: Any = None
 
     def handle(self, request: NetworkRequest) -> NetworkReady | Advanced | Accounted:
-        """Answer one request. Raises ValueError on a request out of order."""
+        """Answer one request. Raises ValueError on a request out of order or that names what does not exist."""
+        try:
+            return self._answer(request)
+        except Exception as error:
+            # cppyy puts the C++ signature before the text.
+            _, thrown, text = str(error).rpartition("invalid_argument: ")
+            if thrown:
+                raise ValueError(text) from None
+            raise
+
+    def close(self) -> None:
+        """Write out what is buffered for the pcap files."""
+        if self._network is not None:
+            self._network.Flush()
+
+    def _answer(self, request: NetworkRequest) -> NetworkReady | Advanced | Accounted:
         if isinstance(request, ConfigureNetwork):
             return self._configure(request)
         if self._network is None:
@@ -54,11 +69,6 @@ class NetworkProcess:
         if isinstance(request, Account):
             return self._account()
         raise ValueError(f"{type(request).__name__} is not for the ns-3 process")
-
-    def close(self) -> None:
-        """Write out what is buffered for the pcap files."""
-        if self._network is not None:
-            self._network.Flush()
 
     def _configure(self, request: ConfigureNetwork) -> NetworkReady:
         if request.version != PROTOCOL_VERSION:

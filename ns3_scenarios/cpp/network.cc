@@ -46,7 +46,7 @@ struct Network::Impl : Reporter
     Connection* Find(int64_t connection);
     void Accepted(Ptr<Socket> socket, const Address& from);
     void Retire(int64_t connection);
-    void Linger(std::vector<Ptr<TcpLinux>> sockets, std::unique_ptr<Connection> connection);
+    static void Linger(std::vector<Ptr<TcpLinux>> sockets, std::unique_ptr<Connection> connection);
     void Probe(uint64_t events_before);
 
     static uint64_t Key(const Address& address)
@@ -65,7 +65,6 @@ struct Network::Impl : Reporter
     std::unordered_map<int64_t, std::pair<ConnectionBytes, ConnectionBytes>> m_ended;
     std::vector<int64_t> m_to_retire;
     std::vector<Report> m_reports;
-    int64_t m_lingering{0};
     bool m_stopping{false};
 };
 
@@ -178,15 +177,14 @@ Network::Impl::Retire(int64_t id)
 void
 Network::Impl::Linger(std::vector<Ptr<TcpLinux>> sockets, std::unique_ptr<Connection> connection)
 {
-    ++m_lingering;
     std::shared_ptr<Connection> kept = std::move(connection);
-    Simulator::Schedule(NanoSeconds(kLingerNs), [this, sockets = std::move(sockets), kept] {
+    Simulator::Schedule(NanoSeconds(kLingerNs), [sockets = std::move(sockets), kept] {
         for (const auto& socket : sockets)
         {
             socket->Abandon();
         }
         // ns-3 schedules notifications with bare pointers to sockets: outlive those of this instant.
-        Simulator::Schedule(NanoSeconds(1), [this, sockets, kept] { --m_lingering; });
+        Simulator::Schedule(NanoSeconds(1), [sockets, kept] {});
     });
 }
 
@@ -320,18 +318,6 @@ std::vector<LinkCounters>
 Network::AccountLinks() const
 {
     return m_impl->m_nodes->Counters();
-}
-
-uint64_t
-Network::EventCount() const
-{
-    return Simulator::GetEventCount();
-}
-
-int64_t
-Network::LiveConnections() const
-{
-    return static_cast<int64_t>(m_impl->m_connections.size()) + m_impl->m_lingering;
 }
 
 void

@@ -114,12 +114,6 @@ class Network
     std::vector<ConnectionBytes> AccountConnections() const;
     std::vector<LinkCounters> AccountLinks() const;
 
-    /// Events that ns-3 has executed, for measurements.
-    uint64_t EventCount() const;
-
-    /// Sockets and connections that are still held, for measurements.
-    int64_t LiveConnections() const;
-
     /// Write out what is buffered for the pcap files.
     void Flush();
 

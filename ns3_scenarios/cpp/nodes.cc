@@ -207,7 +207,7 @@ Nodes::CreateNode(const std::string& name)
     return node;
 }
 
-/// `lower` is nearer to the UEs. A node with an address of its own but a single device is a host.
+/// `lower` is nearer to the UEs. Hosts are below access links and above WAN links; all other ends are routers'.
 std::pair<Nodes::Interface, Nodes::Interface>
 Nodes::Join(const std::string& group, const std::string& name, const Link& link, const Host& lower, const Host& upper)
 {
