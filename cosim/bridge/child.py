@@ -60,6 +60,7 @@ class Child:
         self.role = role
         self.log = log
         self.wait_ns = 0
+        self._stopped = False
         self._runtime = runtime
         self._encode = msgspec.msgpack.Encoder().encode
         self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(reply_type)
@@ -130,7 +131,10 @@ class Child:
         return f"ended with exit status {status} (process {self.pid})"
 
     def stop(self, *, politely: bool) -> None:
-        """End the child and everything it started; `politely` lets it finish first. Never raises."""
+        """End the child and everything it started; `politely` lets it finish first. Never raises; twice is once."""
+        if self._stopped:
+            return
+        self._stopped = True
         if politely and self._process.poll() is None:
             with contextlib.suppress(BridgeError):
                 self.request(Stop(), Stopped, limit_s=STOP_LIMIT_S)

@@ -1,0 +1,114 @@
+"""How much of a run's wall time is not vLLM or ns-3, and how fast the same workload replays.
+
+One engine (qwen2_5_vl, hidden size 512, 8 layers) over ns-3, frames of about 150 kB each 0.5 s, 8 output tokens.
+
+    overhead_ratio = 1 - (vLLM's steps and front ends + ns-3's Run) / wall time after start-up
+    replay_virtual_s_per_wall_s = virtual seconds / wall seconds after start-up of `cosim replay` over ns-3
+    ns3_share = ns-3's Run / wall time after start-up of the replay
+
+Run and replay alternate; each figure is the median over the repetitions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cosim.clock import NS_PER_S
+from cosim.results.records import FrontendRecord, StepRecord
+from cosim.results.store import read_manifest, read_steps
+
+
+def scenario(seconds: int, seed: int) -> dict[str, Any]:
+    """The workload."""
+    model = {"kind": "synthetic", "architecture": "qwen2_5_vl", "hidden_size": 512, "layers": 8}
+    camera = {"name": "cam", "kind": "frames", "tier": "edge", "period": "500ms", "output_tokens": 8}
+    return {
+        "schema_version": 1,
+        "name": "overhead",
+        "seed": seed,
+        "duration": f"{seconds}s",
+        "network": {
+            "kind": "ns3",
+            "access": {
+                "kind": "link",
+                "uplink": {"rate": "60Mbit/s", "delay": "8ms"},
+                "downlink": {"rate": "300Mbit/s", "delay": "4ms"},
+            },
+            "core": {"delay": "1ms"},
+            "paths": {"edge": {"delay": "0.2ms", "rate": "10Gbit/s"}},
+        },
+        "tiers": {"edge": {"path": "edge", "engine": {"kind": "vllm", "model": model}}},
+        "clients": [{**camera, "image": {"width": 640, "height": 480, "quality": 80, "detail": 0.52}}],
+        "validity": {"min_requests": 1},
+    }
+
+
+def cosim(*arguments: str) -> None:
+    """Run a command of cosim, its display off."""
+    subprocess.run(
+        [sys.executable, "-m", "cosim", *arguments, "--force", "--ui", "none"], check=True, stdout=sys.stderr
+    )
+
+
+def figures(directory: Path) -> dict[str, float]:
+    """Wall seconds of a run by part, from its files."""
+    manifest: dict[str, Any] = read_manifest(directory)
+    vllm_ns = 0
+    for line in read_steps(directory):
+        if isinstance(line, (StepRecord, FrontendRecord)) and line.wall_end_ns is not None:
+            assert line.wall_start_ns is not None
+            vllm_ns += line.wall_end_ns - line.wall_start_ns
+    parts = manifest["wall_ns_by_part"]
+    return {
+        "virtual_s": manifest["virtual_ns"] / NS_PER_S,
+        "wall_s": (manifest["wall_ns"] - parts["startup"]) / NS_PER_S,
+        "vllm_s": vllm_ns / NS_PER_S,
+        "ns3_s": manifest["ns3_run_wall_ns"] / NS_PER_S,
+        "engine_wait_s": parts["engine"] / NS_PER_S,
+        "network_wait_s": parts["network"] / NS_PER_S,
+        "conductor_s": parts["conductor"] / NS_PER_S,
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=60, help="virtual seconds of the workload (default 60)")
+    parser.add_argument("--repetitions", type=int, default=3, help="run, replay, run, replay, ... (default 3)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
+    options = parser.parse_args()
+    runs, replays = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "overhead.yaml"
+        file.write_text(yaml.safe_dump(scenario(options.seconds, options.seed)))
+        for _ in range(options.repetitions):
+            cosim("run", str(file), "-o", f"{folder}/run")
+            runs.append(figures(Path(folder) / "run"))
+            cosim("replay", f"{folder}/run", "-o", f"{folder}/replay")
+            replays.append(figures(Path(folder) / "replay"))
+    result = {
+        "overhead_ratio": statistics.median(1 - (run["vllm_s"] + run["ns3_s"]) / run["wall_s"] for run in runs),
+        "replay_virtual_s_per_wall_s": statistics.median(run["virtual_s"] / run["wall_s"] for run in replays),
+        "ns3_share": statistics.median(run["ns3_s"] / run["wall_s"] for run in replays),
+        "runs": runs,
+        "replays": replays,
+    }
+    if options.json:
+        print(json.dumps(result))
+        return
+    for name in ("overhead_ratio", "replay_virtual_s_per_wall_s", "ns3_share"):
+        print(f"{name} {result[name]:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""A child for the bridge's tests; the name of the engine that it is asked for says what it does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import zmq
+
+from cosim.bridge.messages import EngineRequest, Rendered, Step
+from cosim.bridge.peer import serve
+from cosim.clock import sleep_s
+
+
+def handle(request: Any) -> Any:
+    """Do what the engine's name says: answer, sleep, die, raise, spawn."""
+    assert isinstance(request, Step)
+    action = request.engine
+    print(f"asked to {action}", flush=True)
+    if action == "sleep":
+        sleep_s(3600)
+    elif action == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "exit":
+        os._exit(7)
+    elif action == "raise":
+        raise ValueError("the reason")
+    elif action == "spawn":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+        return Rendered(child.pid, 0, 0, 0, 0, 0)
+    return Rendered(1, 2, 3, 4, 5, 6)
+
+
+def main() -> int:
+    """Serve, or send bytes that are no message."""
+    if os.environ.get("PEER_DOUBLE") == "garbage":
+        context = zmq.Context()
+        socket: zmq.Socket[bytes] = context.socket(zmq.PAIR)
+        socket.bind(sys.argv[1])
+        socket.recv()
+        socket.send(b"\xc1 no msgpack")
+        sleep_s(3600)
+    return serve(sys.argv[1:], EngineRequest, handle)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

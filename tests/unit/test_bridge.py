@@ -1,0 +1,149 @@
+"""The bridge with real child processes: every way in which a peer can fail is named."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cosim.bridge.child import Child, Runtime
+from cosim.bridge.errors import ChildError, last_log_lines
+from cosim.bridge.messages import EngineReply, Rendered, Step, Stepped
+from cosim.clock import monotonic_s, sleep_s
+
+REPOSITORY = str(Path(__file__).parents[2])
+
+
+@pytest.fixture
+def runtime() -> Iterator[Runtime]:
+    runtime = Runtime()
+    yield runtime
+    runtime.close()
+    assert not runtime.directory.exists()
+
+
+@pytest.fixture
+def child(runtime: Runtime, tmp_path: Path) -> Iterator[Child]:
+    child = start(runtime, tmp_path)
+    yield child
+    child.stop(politely=False)
+
+
+def start(runtime: Runtime, tmp_path: Path, **environment: str) -> Child:
+    log, environment = tmp_path / "double.log", {"PYTHONPATH": REPOSITORY, **environment}
+    return Child("double", "tests.unit.peer_double", EngineReply, runtime=runtime, log=log, environment=environment)
+
+
+def ask(child: Child, action: str, limit_s: float = 20) -> Rendered:
+    return child.request(Step(action, [], []), Rendered, limit_s=limit_s)
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def wait_until_gone(pid: int) -> None:
+    give_up_s = monotonic_s() + 20
+    while not gone(pid):
+        assert monotonic_s() < give_up_s, f"process {pid} is still running"
+        sleep_s(0.02)
+
+
+def test_request_and_reply(child: Child) -> None:
+    assert ask(child, "answer") == Rendered(1, 2, 3, 4, 5, 6)
+    assert child.wait_ns > 0
+
+
+def test_socket_directory_is_private(runtime: Runtime) -> None:
+    assert stat.S_IMODE(runtime.directory.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("action", "what"),
+    [
+        ("die", "was killed by SIGKILL"),
+        ("exit", "ended with exit status 7"),
+        ("raise", "failed: ValueError: the reason"),
+        ("sleep", "has been silent for 1.5 s"),
+    ],
+)
+def test_a_failing_peer_is_named_with_its_last_lines(child: Child, action: str, what: str) -> None:
+    ask(child, "answer")
+    with pytest.raises(ChildError, match=what) as caught:
+        ask(child, action, limit_s=1.5)
+    assert str(caught.value).startswith("double ")
+    assert f"asked to {action}" in str(caught.value)
+    assert "next: read" in str(caught.value)
+
+
+def test_a_stopped_process_is_silent(child: Child) -> None:
+    ask(child, "answer")
+    os.kill(child.pid, signal.SIGSTOP)
+    with pytest.raises(ChildError, match="silent for 1 s"):
+        ask(child, "answer", limit_s=1)
+
+
+def test_garbage_is_refused(runtime: Runtime, tmp_path: Path) -> None:
+    child = start(runtime, tmp_path, PEER_DOUBLE="garbage")
+    try:
+        with pytest.raises(ChildError, match="malformed message"):
+            ask(child, "answer")
+    finally:
+        child.stop(politely=False)
+
+
+def test_an_unexpected_reply_is_refused(child: Child) -> None:
+    with pytest.raises(ChildError, match="answered Rendered instead of Stepped"):
+        child.request(Step("answer", [], []), Stepped, limit_s=20)
+
+
+def test_stop_ends_the_child_and_what_it_started(child: Child) -> None:
+    grandchild = ask(child, "spawn").duration_ns
+    assert not gone(grandchild)
+    pid = child.pid
+    child.stop(politely=True)
+    wait_until_gone(pid)
+    wait_until_gone(grandchild)
+
+
+PARENT = """
+import os, sys
+from pathlib import Path
+from cosim.bridge.child import Child, Runtime
+from cosim.bridge.messages import EngineReply, Rendered, Step
+from cosim.clock import sleep_s
+child = Child("double", "tests.unit.peer_double", EngineReply, runtime=Runtime(), log=Path(sys.argv[1]))
+child.request(Step("answer", [], []), Rendered, limit_s=20)
+print(child.pid, flush=True)
+sleep_s(3600)
+"""
+
+
+def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PARENT, str(tmp_path / "double.log")]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": REPOSITORY}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert not gone(pid)
+        parent.kill()
+    wait_until_gone(pid)
+
+
+def test_only_the_end_of_a_large_log_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "large.log"
+    with log.open("wb") as file:
+        file.truncate(10 * 2**30)
+        file.seek(0, 2)
+        file.write(b"\nfirst\nlast\n")
+    assert last_log_lines(log)[-2:] == ["first", "last"]
+    assert last_log_lines(tmp_path / "none.log") == []
