@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 EXIT_OK, EXIT_BAD, EXIT_FAILED, EXIT_INVALID, EXIT_OBJECTIVE = 0, 2, 3, 4, 5
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
 
+# Some releases of typer bring a click of their own: its usage errors can only be named through typer.
+UsageError: type[Any] = typer.BadParameter.__bases__[0]
+
 app = typer.Typer(
     name="cosim",
     help="What a user of a real LLM server sees when a 5G cell and a WAN stand between them.",
@@ -186,19 +189,17 @@ def main() -> None:
 
 def guarded(command: Callable[[], Any]) -> int:
     """Run a command; errors that have a cause outside cosim become one message and an exit code, no traceback."""
-    import click
-
     try:
         outcome = command()
         sys.stdout.flush()
     except ScenarioError as error:
         return _say(str(error), EXIT_BAD)
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         return int(error.exit_code)
-    except click.ClickException as error:
+    except UsageError as error:
         error.show()
         return EXIT_BAD
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted; what was recorded is in the run directory", EXIT_INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody to tell.
