@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOOLS = (
-    "bash basename cat chmod cp cut dirname env flock grep head ln mkdir readlink rm sed sha256sum sleep touch uname"
-)
+TOOLS = "bash basename cat chmod cp cut dirname env flock grep head ln mkdir mktemp readlink rm sed sha256sum sleep touch uname"
 PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 TAG = f"cp{sys.version_info[0]}{sys.version_info[1]}"
 
@@ -99,6 +97,12 @@ class Machine:
         return self.home / "clone"
 
     @property
+    def temporary(self) -> Path:
+        folder = self.home / "tmp"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
     def python3(self) -> str:
         return str(self.bin / "python3")
 
@@ -114,6 +118,7 @@ class Machine:
         environment = {
             "PATH": str(self.bin),
             "HOME": str(self.home),
+            "TMPDIR": str(self.temporary),
             "STUB_PYTHON": str(PYTHON),
             "STUB_UV": str(self.home / "uv"),
             "STUB_MODULES": str(self.home / "modules"),
@@ -325,6 +330,7 @@ def test_the_demo_says_where_its_report_is_and_passes_on_how_it_ended(machine: M
     assert done.returncode == 4
     assert done.stdout == "cosim run experiments/device-edge-cloud.yaml -o results/demo --force --seed 7\n"
     assert str(report) in done.stderr
+    assert not list(machine.temporary.iterdir())
 
 
 def test_all_four_checks_run_and_any_failure_fails_the_whole(machine: Machine) -> None:
@@ -347,3 +353,4 @@ def test_all_four_checks_run_and_any_failure_fails_the_whole(machine: Machine) -
     assert "== pytest" in failed.stdout
     assert failed.stderr.splitlines()[-1] == "test: FAILED: mypy"
     assert machine.run("test", STUB_PYTEST="1").returncode == 1
+    assert not list(machine.temporary.iterdir())
