@@ -15,17 +15,21 @@ from cosim.scenario.source import KeyPath, Source, dotted
 
 def explain(error: ValidationError, source: Source, root: type[BaseModel]) -> list[Problem]:
     """Every finding, in the order of the file."""
-    problems = []
-    for finding in error.errors(include_url=False):
-        keys = _keys_in_data(finding["loc"], source.data, missing=finding["type"] == "missing")
-        extra = (finding.get("ctx") or {}).get("keys")
-        if extra:
-            keys = (*keys, *extra)
-        if finding["type"] == "union_tag_invalid":
-            keys = (*keys, "kind")
-        what, allowed = _words(finding, keys, source, root)
+    problems: list[Problem] = []
+
+    def add(keys: KeyPath, what: str, allowed: str | None) -> None:
         origin, line = source.place(keys)
         problems.append(Problem(origin, line, dotted(keys), what, allowed))
+
+    for finding in error.errors(include_url=False):
+        keys = _keys_in_data(finding["loc"], source.data, missing=finding["type"] == "missing")
+        if finding["type"] == "scenario":
+            for below, what, allowed in finding["ctx"]["found"]:
+                add((*keys, *below), what, allowed)
+            continue
+        if finding["type"] == "union_tag_invalid":
+            keys = (*keys, "kind")
+        add(keys, *_words(finding, keys, source, root))
     unique = list(dict.fromkeys(problems))
     return sorted(unique, key=lambda problem: (problem.line or 0, problem.key))
 
@@ -35,9 +39,8 @@ def _keys_in_data(location: tuple[int | str, ...], data: Any, *, missing: bool) 
     keys: list[int | str] = []
     for index, element in enumerate(location):
         absent = missing and index == len(location) - 1
-        if (isinstance(data, dict) and element in data) or (
-            isinstance(data, list) and isinstance(element, int) and element < len(data)
-        ):
+        in_list = isinstance(data, list) and isinstance(element, int) and element < len(data)
+        if in_list or (isinstance(data, dict) and element in data):
             data = data[element]
         elif not absent:
             continue
@@ -47,16 +50,16 @@ def _keys_in_data(location: tuple[int | str, ...], data: Any, *, missing: bool) 
 
 def _words(finding: Any, keys: KeyPath, source: Source, root: type[BaseModel]) -> tuple[str, str | None]:
     kind, value, context = finding["type"], finding["input"], finding.get("ctx") or {}
-    if kind in ("quantity", "scenario"):
+    if kind == "quantity":
         return context["what"], context["allowed"]
     if kind == "extra_forbidden":
         return "unknown key", _nearest(str(keys[-1]), _fields_at(keys[:-1], source.data, root))
     if kind == "missing":
         return "is missing", "required here"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        kinds = str(context.get("expected_tags", "")).replace("'", "") or "one of the kinds in the schema"
+        section = keys[:-1] if "tag" in context else keys
         given = f"unknown kind {context['tag']!r}" if "tag" in context else "has no kind"
-        return given, f"one of {kinds}"
+        return given, f"one of {', '.join(_kinds_at(section, source.data, root))}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"{_short(value)} is not a section", "`key: value` lines"
     if kind == "string_pattern_mismatch":
@@ -83,6 +86,20 @@ def _fields_at(keys: KeyPath, data: Any, root: type[BaseModel]) -> list[str]:
         data = _child(data, key)
         options = [leaf for option in options for leaf in _leaves(_below(option, key)) if _kind_fits(leaf, data)]
     return sorted({name for option in options for name in getattr(option, "model_fields", {})})
+
+
+def _kinds_at(keys: KeyPath, data: Any, root: type[BaseModel]) -> list[str]:
+    """Kinds that the section at a path may be of."""
+    options: list[Any] = [root]
+    for key in keys:
+        options = [leaf for option in options if _kind_fits(option, data) for leaf in _leaves(_below(option, key))]
+        data = _child(data, key)
+    return [kind for option in options for kind in _kinds(option)]
+
+
+def _kinds(leaf: Any) -> tuple[str, ...]:
+    field = getattr(leaf, "model_fields", {}).get("kind")
+    return typing.get_args(field.annotation) if field else ()
 
 
 def _child(data: Any, key: int | str) -> Any:
@@ -112,6 +129,5 @@ def _leaves(annotation: Any) -> list[Any]:
 
 
 def _kind_fits(leaf: Any, data: Any) -> bool:
-    field = getattr(leaf, "model_fields", {}).get("kind")
-    kinds = typing.get_args(field.annotation) if field else ()
+    kinds = _kinds(leaf)
     return not kinds or not isinstance(data, dict) or data.get("kind") in kinds

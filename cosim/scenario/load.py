@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from cosim.scenario.explain import explain
 from cosim.scenario.model import Scenario
 from cosim.scenario.network import Ns3Network, PipeNetwork
 from cosim.scenario.override import apply_environment, apply_settings
-from cosim.scenario.source import KeyPath, Source, dotted, read
+from cosim.scenario.section import Section
+from cosim.scenario.source import KeyPath, Source, dotted, literal, read
 
 SCHEMA_FILE = Path(__file__).parent / "schema.json"
 LIVE_LINK_KEYS = ("rate", "delay", "jitter", "loss", "queue")
@@ -49,7 +50,7 @@ class Loaded:
     def resolved_yaml(self) -> str:
         """The scenario with every default filled in, as a file that `cosim run` takes."""
         head = f"# yaml-language-server: $schema={SCHEMA_FILE.name}\n"
-        return head + yaml.safe_dump(self.data(), sort_keys=False, allow_unicode=True, width=110)
+        return head + yaml.safe_dump(literal(self.data()), sort_keys=False, allow_unicode=True, width=110)
 
     def data(self) -> dict[str, Any]:
         """The scenario as plain data with units."""
@@ -76,13 +77,30 @@ def load(
     apply_settings(source, settings)
     scenario = _validate(source)
     scenario = _absolute_paths(scenario, path.parent, source)
-    return Loaded(scenario, _timeline(scenario, source), tuple(warnings), source)
+    timeline = _timeline(scenario, source)
+    networks = [scenario.network, *(state.network for state in timeline)]
+    if any(isinstance(network, PipeNetwork) and network.drops() for network in networks):
+        warnings.append("network.kind: pipe moves messages, not packets: it ignores every loss and queue; use ns3")
+    return Loaded(scenario, timeline, tuple(warnings), source)
 
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema of a scenario, for editors."""
     schema = Scenario.model_json_schema()
+    # Pydantic gives a default as it is held; a file has it with its unit.
+    sections = {section.__name__: section for section in _sections(Section)}
+    for name, part in [("Scenario", schema), *schema["$defs"].items()]:
+        defaults = sections[name].model_construct().model_dump(mode="json")
+        for key, held in part["properties"].items():
+            if "default" in held:
+                held["default"] = defaults[key]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "cosim scenario", **schema}
+
+
+def _sections(base: type[Section]) -> Iterator[type[Section]]:
+    for section in base.__subclasses__():
+        yield section
+        yield from _sections(section)
 
 
 def _validate(source: Source) -> Scenario:
@@ -96,12 +114,12 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
     """Make file names independent of where the resolved copy will lie, and check that they exist."""
     problems: list[Problem] = []
 
-    def checked(text: str, keys: tuple[str | int, ...], wanted: str) -> str:
-        path = (base / text).resolve()
-        if not path.is_dir():
+    def checked(text: str, keys: KeyPath, wanted: str) -> str:
+        path = os.path.realpath(base / text)
+        if not os.path.isdir(path):
             origin, line = source.place(keys)
-            problems.append(Problem(origin, line, ".".join(map(str, keys)), f"no folder {text!r}", wanted))
-        return str(path)
+            problems.append(Problem(origin, line, dotted(keys), f"no folder {text!r}", wanted))
+        return path
 
     data = scenario.model_dump(mode="json")
     for index, group in enumerate(data["clients"]):
@@ -111,8 +129,8 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
         engine = tier["engine"]
         if engine["kind"] == "replay":
             engine["run"] = checked(engine["run"], ("tiers", name, "engine", "run"), "the directory of a run")
-        elif engine["kind"] == "vllm" and isinstance(engine["model"], str) and (base / engine["model"]).is_dir():
-            engine["model"] = str((base / engine["model"]).resolve())
+        elif engine["kind"] == "vllm" and isinstance(engine["model"], str) and os.path.isdir(base / engine["model"]):
+            engine["model"] = os.path.realpath(base / engine["model"])
     if problems:
         raise ScenarioError(problems)
     return Scenario.model_validate(data)
@@ -138,14 +156,14 @@ def _timeline(scenario: Scenario, source: Source) -> tuple[Knobs, ...]:
                     Problem(origin, line, f"timeline.{index}.set", f"{path!r} cannot change in a run", allowed)
                 )
                 continue
-            section[path.rpartition(".")[2]] = value
+            knob = path.rpartition(".")[2]
+            before, section[knob] = section[knob], value
             try:
                 Scenario.model_validate(data)
             except ValidationError as error:
                 found = explain(error, Source(source.file, data), Scenario)
-                raise ScenarioError(
-                    [replace(problem, origin=origin, line=line, key=path) for problem in found]
-                ) from None
+                problems += [replace(problem, origin=origin, line=line, key=path) for problem in found]
+                section[knob] = before
         if not problems:
             states.append(Knobs(entry.at, Scenario.model_validate(data).network))
     if problems:

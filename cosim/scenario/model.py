@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from cosim.scenario.clients import ClientGroup
 from cosim.scenario.engines import Engine
 from cosim.scenario.network import Network
-from cosim.scenario.section import Name, Section, problem
+from cosim.scenario.section import Finding, Name, Section, problems
 from cosim.scenario.units import Duration, PositiveDuration, Ratio
 
 SCHEMA_VERSION = 1
@@ -83,14 +83,17 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _references(self) -> Scenario:
+        found: list[Finding] = []
         paths = list(self.network.paths)
         for name, tier in self.tiers.items():
             if tier.path is not None and tier.path not in paths:
-                raise problem(("tiers", name, "path"), f"no path {tier.path!r}", paths)
+                found.append((("tiers", name, "path"), f"no path {tier.path!r}", paths))
         names = [group.name for group in self.clients]
         for index, group in enumerate(self.clients):
             if group.name in names[:index]:
-                raise problem(("clients", index, "name"), f"{group.name!r} names two groups", "a name of its own")
+                found.append((("clients", index, "name"), f"{group.name!r} names two groups", "a name of its own"))
             if group.tier not in self.tiers:
-                raise problem(("clients", index, "tier"), f"no tier {group.tier!r}", list(self.tiers))
+                found.append((("clients", index, "tier"), f"no tier {group.tier!r}", list(self.tiers)))
+        if found:
+            raise problems(found)
         return self

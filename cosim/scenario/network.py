@@ -103,5 +103,12 @@ class PipeNetwork(_Network):
 
     kind: Literal["pipe"]
 
+    def drops(self) -> bool:
+        """Whether a link asks for loss or a bounded queue, which take packets to know."""
+        links = [self.core, *self.paths.values()]
+        directions = [path.direction(up=up) for path in links for up in (True, False)]
+        directions += [self.access.uplink, self.access.downlink]
+        return any(direction.loss or direction.queue is not None for direction in directions)
+
 
 Network = Annotated[Ns3Network | PipeNetwork, Field(discriminator="kind")]

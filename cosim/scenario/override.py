@@ -6,10 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
-
 from cosim.scenario.errors import Problem, ScenarioError
-from cosim.scenario.source import KeyPath, Source, dotted
+from cosim.scenario.source import DEEPEST_LEVEL, Source, dotted, forget_below, parse_value
 
 ENVIRONMENT_PREFIX = "COSIM__"
 _PATH = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -25,8 +23,8 @@ def apply_environment(source: Source, environment: Mapping[str, str], known: Ite
         if not name.startswith(ENVIRONMENT_PREFIX) or words[0].lower() not in known or not all(words):
             warnings.append(f"environment variable {name} means nothing to cosim; a key is set by COSIM__KEY__KEY")
             continue
-        keys = _spelled_as_in(source.data, words)
-        _assign(source, keys, _value(environment[name], f"environment {name}", dotted(keys)), f"environment {name}")
+        spelled, origin = _spelled_as_in(source.data, words), f"environment {name}"
+        _assign(source, spelled, parse_value(environment[name], origin, ".".join(spelled)), origin)
     return warnings
 
 
@@ -37,53 +35,46 @@ def apply_settings(source: Source, settings: Iterable[str]) -> None:
         origin = f"--set {setting}"
         if not equals or not _PATH.fullmatch(path.strip()):
             raise ScenarioError([Problem(origin, None, "", "is not a setting", "--set network.paths.cloud.delay=60ms")])
-        keys: KeyPath = tuple(int(word) if word.isdecimal() else word for word in path.strip().split("."))
-        _assign(source, keys, _value(text, origin, path), origin)
+        words = path.strip().split(".")
+        _assign(source, words, parse_value(text, origin, path.strip()), origin)
 
 
-def _value(text: str, origin: str, key: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ScenarioError(
-            [Problem(origin, None, key, f"{text!r} is not a YAML value", "such as 60ms or {a: 1}")]
-        ) from error
-
-
-def _spelled_as_in(data: Any, words: list[str]) -> KeyPath:
+def _spelled_as_in(data: Any, words: list[str]) -> list[str]:
     """Environment variables are upper case: take the spelling of a key that is there, else lower case."""
-    keys: list[str | int] = []
+    spelled = []
     for word in words:
-        if isinstance(data, list) and word.isdecimal():
-            keys.append(int(word))
-            data = data[int(word)] if int(word) < len(data) else None
-            continue
         spellings = [key for key in data if key.lower() == word.lower()] if isinstance(data, dict) else []
         key = spellings[0] if spellings else word.lower()
-        keys.append(key)
-        data = data.get(key) if isinstance(data, dict) else None
-    return tuple(keys)
-
-
-def _assign(source: Source, keys: KeyPath, value: Any, origin: str) -> None:
-    """Put a value at a path, making sections on the way."""
-    node: Any = source.data
-    for depth, key in enumerate(keys):
-        last = depth == len(keys) - 1
-        if isinstance(node, list):
-            if not isinstance(key, int) or key >= len(node):
-                allowed = f"an index below {len(node)}"
-                raise ScenarioError([Problem(origin, None, dotted(keys[: depth + 1]), "is not in the list", allowed)])
-        elif isinstance(node, dict):
-            key = str(key)
+        spelled.append(key)
+        if isinstance(data, list):
+            data = data[int(word)] if _is_index(word, data) else None
         else:
-            raise ScenarioError([Problem(origin, None, dotted(keys[:depth]), "is not a section", "a path of keys")])
-        if last:
-            node[key] = value
-        elif isinstance(node, dict) and not isinstance(node.get(key), (dict, list)):
-            node[key] = {}
+            data = data.get(key) if isinstance(data, dict) else None
+    return spelled
+
+
+def _assign(source: Source, words: list[str], value: Any, origin: str) -> None:
+    """Put a value at a path, making sections on the way; a plain value on the way becomes a section."""
+    keys: list[str | int] = []
+    if len(words) > DEEPEST_LEVEL:
+        raise ScenarioError([Problem(origin, None, "", "has too many keys", f"at most {DEEPEST_LEVEL}")])
+    node: Any = source.data
+    for depth, word in enumerate(words):
+        key: str | int = word
+        if isinstance(node, list):
+            if not _is_index(word, node):
+                where, allowed = dotted((*keys, word)), f"an index below {len(node)}"
+                raise ScenarioError([Problem(origin, None, where, "is not in the list", allowed)])
+            key = int(word)
+        keys.append(key)
+        last = depth == len(words) - 1
+        below = node.get(key) if isinstance(node, dict) else node[key]
+        if last or not isinstance(below, (dict, list)):
+            forget_below(source.places, tuple(keys))
+            source.places[tuple(keys)] = (origin, None)
+            node[key] = value if last else {}
         node = node[key]
-    prefix = tuple(keys)
-    for known in [place for place in source.places if place[: len(prefix)] == prefix]:
-        del source.places[known]
-    source.places[prefix] = (origin, None)
+
+
+def _is_index(word: str, items: list[Any]) -> bool:
+    return word.isdecimal() and len(word) < 10 and int(word) < len(items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -17,7 +18,24 @@ KeyPath = tuple[str | int, ...]
 
 LARGEST_FILE_BYTES = 4 * 2**20
 MOST_NODES = 200_000
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
+DEEPEST_LEVEL = 32
+MOST_DIGITS = 400
+_TAG = "tag:yaml.org,2002:"
+_SCALAR_TAGS = frozenset(_TAG + name for name in ("null", "bool", "int", "float", "str"))
+_VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
+# YAML 1.1 reads 010 as eight and 1:30 as ninety.
+_OTHER_BASE = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, to which a date is a text: no key of a scenario takes a date."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_TAG}timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 @dataclass(slots=True)
@@ -38,7 +56,8 @@ class Source:
 
 def dotted(keys: KeyPath) -> str:
     """A key path as the user writes it: `clients.0.count`."""
-    return ".".join(str(key) for key in keys)
+    text = ".".join(str(key) for key in keys)
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def read(path: Path, environment: Mapping[str, str] | None = None) -> Source:
@@ -58,31 +77,39 @@ def read(path: Path, environment: Mapping[str, str] | None = None) -> Source:
 
 
 def parse(text: str, file: str, environment: Mapping[str, str]) -> Source:
-    """Parse YAML text; `file` names it in errors."""
-    try:
-        loader = yaml.SafeLoader(text)
-    except yaml.reader.ReaderError as error:
-        line = text[: error.position].count("\n") + 1 if isinstance(error.position, int) else None
-        raise _fault(
-            file, line, f"has a character that YAML does not allow ({error.reason})", "YAML in UTF-8"
-        ) from error
-    try:
-        root = loader.get_single_node()
-        if root is None:
-            raise _fault(file, 1, "is empty", "a mapping with schema_version, duration, network, tiers and clients")
-        builder = _Builder(loader, file, environment)
-        data = builder.build(root, ())
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        what = " ".join(part for part in (error.context, error.problem) if part)
-        raise _fault(file, mark.line + 1 if mark else None, f"is not YAML: {what}", "a well-formed file") from error
-    except RecursionError:
-        raise _fault(file, 1, "is nested too deeply", "a scenario has fewer than ten levels") from None
-    finally:
-        loader.dispose()
+    """Parse the YAML text of a file; `file` names it in errors."""
+    builder = _Builder(file, environment)
+    data = builder.read(text)
+    if builder.root is None:
+        raise _fault(file, 1, "is empty", "a mapping with schema_version, duration, network, tiers and clients")
     if not isinstance(data, dict):
-        raise _fault(file, root.start_mark.line + 1, "is not a mapping", "`key: value` lines at the top level")
+        line = builder.root.start_mark.line + 1
+        raise _fault(file, line, "is not a mapping", "`key: value` lines at the top level")
     return Source(file, data, builder.places)
+
+
+def parse_value(text: str, origin: str, key: str) -> Any:
+    """Parse one value as a flag or a variable gives it. Raises ScenarioError that names `origin` and `key`."""
+    try:
+        return _Builder(origin, None).read(text)
+    except ScenarioError as error:
+        what = "; ".join(problem.what for problem in error.problems)
+        raise ScenarioError([Problem(origin, None, key, what, "a YAML value such as 60ms or {a: 1}")]) from error
+
+
+def forget_below(places: dict[KeyPath, tuple[str, int | None]], keys: KeyPath) -> None:
+    """Forget where a key and all below it were written: another value takes its place."""
+    for place in [place for place in places if place[: len(keys)] == keys]:
+        del places[place]
+
+
+def literal(value: Any) -> Any:
+    """Plain data whose texts read back unchanged: `${NAME}` that is meant as such is written `$${NAME}`."""
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda match: "$" + match[0], value)
+    if isinstance(value, dict):
+        return {key: literal(child) for key, child in value.items()}
+    return [literal(child) for child in value] if isinstance(value, list) else value
 
 
 def _fault(origin: str, line: int | None, what: str, allowed: str) -> ScenarioError:
@@ -90,71 +117,142 @@ def _fault(origin: str, line: int | None, what: str, allowed: str) -> ScenarioEr
 
 
 class _Builder:
-    """Turns YAML nodes into plain data, noting lines, refusing doubled keys and filling in `${NAME:default}`."""
+    """Turns YAML text into plain data, noting lines, refusing doubled keys and filling in `${NAME:default}`.
 
-    def __init__(self, loader: yaml.SafeLoader, file: str, environment: Mapping[str, str]) -> None:
+    What is wrong with one value or key is noted and reading goes on; a text that is no YAML ends it at once.
+    """
+
+    def __init__(self, file: str, environment: Mapping[str, str] | None) -> None:
         self.places: dict[KeyPath, tuple[str, int | None]] = {}
-        self._loader = loader
+        self.root: yaml.Node | None = None
         self._file = file
         self._environment = environment
+        self._problems: list[Problem] = []
         self._open: set[int] = set()
         self._nodes = 0
 
-    def build(self, node: yaml.Node, keys: KeyPath) -> Any:
+    def read(self, text: str) -> Any:
+        """The data; None for an empty text. Raises ScenarioError."""
+        try:
+            self._loader = _Loader(text)
+        except yaml.reader.ReaderError as error:
+            line = text[: error.position].count("\n") + 1 if isinstance(error.position, int) else None
+            what = f"has a character that YAML does not allow ({error.reason})"
+            raise _fault(self._file, line, what, "YAML in UTF-8") from error
+        try:
+            self.root = self._loader.get_single_node()
+            data = None if self.root is None else self._build(self.root, ())
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            what = " ".join(part for part in (error.context, error.problem) if part)
+            line = mark.line + 1 if mark else None
+            raise _fault(self._file, line, f"is not YAML: {what}", "a well-formed file") from error
+        except RecursionError:
+            raise _fault(self._file, 1, "is nested too deeply", "a scenario has fewer than ten levels") from None
+        except (ValueError, OverflowError) as error:
+            # The scanner's own: an escape such as "\UFFFFFFFF" that names no character.
+            line = self._loader.line + 1
+            raise _fault(self._file, line, f"is not YAML: {error}", "a well-formed file") from error
+        finally:
+            self._loader.dispose()
+        if self._problems:
+            raise ScenarioError(self._problems)
+        return data
+
+    def _build(self, node: yaml.Node, keys: KeyPath) -> Any:
         line = node.start_mark.line + 1
         self._nodes += 1
         if id(node) in self._open or self._nodes > MOST_NODES:
             raise _fault(self._file, line, "aliases that contain themselves or grow without end", "plain aliases")
+        if len(self._open) > DEEPEST_LEVEL:
+            raise _fault(self._file, line, "is nested too deeply", "a scenario has fewer than ten levels")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, keys)
+        if node.tag not in (f"{_TAG}seq", f"{_TAG}map"):
+            return self._note(node, keys, f"has the tag {node.tag!r}", "plain mappings and lists")
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.SequenceNode):
-                items = []
-                for index, child in enumerate(node.value):
-                    self.places[(*keys, index)] = (self._file, child.start_mark.line + 1)
-                    items.append(self.build(child, (*keys, index)))
-                return items
+                return self._sequence(node, keys)
             assert isinstance(node, yaml.MappingNode)
             return self._mapping(node, keys)
         finally:
             self._open.discard(id(node))
 
+    def _note(self, node: yaml.Node, keys: KeyPath, what: str, allowed: str) -> None:
+        self._problems.append(Problem(self._file, node.start_mark.line + 1, dotted(keys), what, allowed))
+
+    def _sequence(self, node: yaml.SequenceNode, keys: KeyPath) -> list[Any]:
+        items = []
+        for index, child in enumerate(node.value):
+            self.places[(*keys, index)] = (self._file, child.start_mark.line + 1)
+            items.append(self._build(child, (*keys, index)))
+        return items
+
     def _mapping(self, node: yaml.MappingNode, keys: KeyPath) -> dict[str, Any]:
-        written = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-        self._loader.flatten_mapping(node)
         data: dict[str, Any] = {}
+        written: set[str] = set()
         for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise _fault(self._file, line, "has a key that is no word", "a name before each colon")
+            if key_node.tag == f"{_TAG}merge":
+                data = {**self._merged(value_node, keys), **data}
+        for key_node, value_node in node.value:
+            if key_node.tag == f"{_TAG}merge":
+                continue
+            if not isinstance(key_node, yaml.ScalarNode) or _NO_TEXT.search(key_node.value):
+                self._note(key_node, keys, "has a key that is no word", "a name before each colon")
+                continue
             key = key_node.value
-            if key in data and written.count(key) > 1:
-                raise ScenarioError(
-                    [Problem(self._file, line, dotted((*keys, key)), "is given twice", "each key once")]
-                )
-            self.places[(*keys, key)] = (self._file, line)
-            data[key] = self.build(value_node, (*keys, key))
+            if key in written:
+                self._note(key_node, (*keys, key), "is given twice", "each key once")
+            written.add(key)
+            if key in data:
+                forget_below(self.places, (*keys, key))
+            self.places[(*keys, key)] = (self._file, key_node.start_mark.line + 1)
+            data[key] = self._build(value_node, (*keys, key))
         return data
 
+    def _merged(self, node: yaml.Node, keys: KeyPath) -> dict[str, Any]:
+        """What `<<: *alias` or `<<: [*one, *other]` brings; of two that have a key the first wins."""
+        merged: dict[str, Any] = {}
+        for part in reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]:
+            found = self._build(part, keys) if isinstance(part, yaml.MappingNode) else None
+            if found is None:
+                self._note(part, keys, "`<<` takes a mapping", "an alias of a mapping, or a list of them")
+            merged.update(found or {})
+        return merged
+
     def _scalar(self, node: yaml.ScalarNode, keys: KeyPath) -> Any:
-        text = _VARIABLE.sub(lambda match: self._variable(match, node, keys), node.value)
+        text, tag = node.value, node.tag
+        if self._environment is not None:
+            text = _VARIABLE.sub(lambda match: self._variable(match, node, keys), text)
         if text != node.value:
             plain = node.style is None
             tag = self._loader.resolve(yaml.ScalarNode, text, (plain, not plain))  # type: ignore[no-untyped-call]
-            node = yaml.ScalarNode(tag, text, node.start_mark, node.end_mark, node.style)
+        if tag not in _SCALAR_TAGS:
+            return self._note(node, keys, f"has the tag {tag!r}", "a text, a number, true, false or null")
+        number = tag in (f"{_TAG}int", f"{_TAG}float")
+        if number and len(text) > MOST_DIGITS:
+            return self._note(node, keys, "is too long for a number", f"at most {MOST_DIGITS} digits")
+        if number and _OTHER_BASE.fullmatch(text):
+            what = f"{text} is a number of base 8 or 60 in YAML"
+            return self._note(node, keys, what, "a decimal number, or a text in quotes")
+        if _NO_TEXT.search(text):
+            return self._note(node, keys, f"{text!r} has a character that no text has", "a text without NUL")
+        filled = yaml.ScalarNode(tag, text, node.start_mark, node.end_mark, node.style)
         try:
-            return self._loader.construct_object(node)
-        except ValueError as error:
-            line = node.start_mark.line + 1
-            raise ScenarioError([Problem(self._file, line, dotted(keys), f"{text!r}: {error}", "a value")]) from error
+            value = self._loader.construct_object(filled)
+        except (ValueError, LookupError):
+            return self._note(node, keys, f"{text!r} is no {tag.removeprefix(_TAG)}", "a value of its tag")
+        if isinstance(value, float) and not math.isfinite(value):
+            return self._note(node, keys, f"{text} is no finite number", "a number")
+        return value
 
     def _variable(self, match: re.Match[str], node: yaml.ScalarNode, keys: KeyPath) -> str:
-        value = self._environment.get(match[1], match[2])
+        if match[1]:
+            return match[0][1:]
+        assert self._environment is not None
+        value = self._environment.get(match[2], match[3])
         if value is None:
-            line = node.start_mark.line + 1
-            what = f"environment variable {match[1]} is not set"
-            raise ScenarioError(
-                [Problem(self._file, line, dotted(keys), what, f"set it, or write ${{{match[1]}:default}}")]
-            )
-        return value
+            what = f"environment variable {match[2]} is not set"
+            self._note(node, keys, what, f"set it, or write ${{{match[2]}:default}}")
+        return value or ""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-_QUANTITY = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s]*)\s*")
+_QUANTITY = re.compile(r"\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*([^0-9\s]*)\s*")
 
 NS_PER_UNIT = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
 BPS_PER_UNIT = {"bit/s": 1, "kbit/s": 10**3, "Mbit/s": 10**6, "Gbit/s": 10**9}
@@ -31,6 +31,7 @@ class _Quantity:
         *,
         readings: tuple[str, str],
         most: int,
+        least: float = 0,
         integer: bool = True,
         positive: bool = False,
     ) -> None:
@@ -40,6 +41,7 @@ class _Quantity:
         self._write = write
         self._readings = readings
         self._most = most
+        self._least = least
         self._integer = integer
         self._positive = positive
 
@@ -52,16 +54,21 @@ class _Quantity:
         match = _QUANTITY.fullmatch(str(value))
         if match is None:
             raise self._error(f"{value!r} is not a {self._what}")
-        number, unit = Decimal(match[1]), match[2]
+        unit = match[2]
         if unit not in self._units:
             raise self._error(self._bare(value) if not unit else f"{value!r} has no unit of a {self._what}")
-        parsed: Decimal = number * self._units[unit]
+        try:
+            parsed: Decimal = Decimal(match[1]) * self._units[unit]
+        except DecimalException:
+            raise self._error(f"{value!r} is out of range") from None
         if parsed < 0 or (self._positive and parsed == 0):
             raise self._error(f"{value!r} must be {'greater than zero' if self._positive else 'zero or more'}")
         if parsed > self._most:
             raise self._error(f"{value!r} must be at most {self._write(self._most)}")
         if not self._integer:
-            return float(parsed)
+            if float(parsed) < self._least:
+                raise self._error(f"{value!r} must be at least {self._write(self._least)}")
+            return abs(float(parsed))
         rounded = int(parsed.to_integral_value())
         if self._positive and rounded == 0:
             raise self._error(f"{value!r} is smaller than the smallest {self._what}")
@@ -85,7 +92,8 @@ class _Quantity:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         units = "|".join(re.escape(unit) for unit in self._units)
         pattern = rf"^\s*([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*({units})\s*$"
-        return {"type": "string", "pattern": pattern, "examples": [self._example]}
+        text = {"type": "string", "pattern": pattern, "examples": [self._example]}
+        return {"anyOf": [text, {"const": 0}]} if "" in self._units else text
 
 
 def _writer(units: dict[str, Any]) -> Callable[[Any], str]:
@@ -114,6 +122,7 @@ _write_duration = _writer(NS_PER_UNIT)
 _write_rate = _writer(BPS_PER_UNIT)
 _write_size = _writer(BYTES_PER_UNIT)
 
+LEAST_HZ = 1e-9
 LONGEST_DURATION_NS = 24 * 366 * NS_PER_UNIT["h"]
 
 
@@ -164,6 +173,7 @@ Frequency = Annotated[
         _write_frequency,
         readings=("/s", "/min"),
         most=10**6,
+        least=LEAST_HZ,
         integer=False,
         positive=True,
     ),
