@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOOLS = "bash basename cat chmod cp cut dirname env flock grep head ln mkdir mktemp readlink rm sed sha256sum sleep touch uname"
+TOOLS = "bash cat chmod cp cut dirname env flock grep head ln mkdir mktemp readlink rm sed sha256sum sleep touch uname"
 PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 TAG = f"cp{sys.version_info[0]}{sys.version_info[1]}"
 
