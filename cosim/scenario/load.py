@@ -87,13 +87,15 @@ def load(
 def json_schema() -> dict[str, Any]:
     """JSON Schema of a scenario, for editors."""
     schema = Scenario.model_json_schema()
-    # Pydantic gives a default as it is held; a file has it with its unit.
+    # Pydantic gives a default as it is held, where a file has it with its unit, and leaves names open.
     sections = {section.__name__: section for section in _sections(Section)}
     for name, part in [("Scenario", schema), *schema["$defs"].items()]:
         defaults = sections[name].model_construct().model_dump(mode="json")
         for key, held in part["properties"].items():
             if "default" in held:
                 held["default"] = defaults[key]
+            if "patternProperties" in held:
+                held["additionalProperties"] = False
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "cosim scenario", **schema}
 
 
