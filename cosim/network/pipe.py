@@ -108,6 +108,7 @@ class PipeNetwork:
         self._agenda: list[tuple[int, int, _Journey | Connected]] = []
         self._sequence = 0
         self._wakers = 0
+        self._put_off: list[Delivery] = []
 
     def open(self, connection: int, ue: str, path: str, at_ns: int) -> None:
         """One round trip for TCP's handshake, another for TLS 1.3 (RFC 8446 2); their bytes take no time."""
@@ -125,12 +126,13 @@ class PipeNetwork:
 
     def close(self, connection: int, at_ns: int, *, wakes: bool) -> None:
         """The server sees the close after what was sent before it; answers under way are discarded."""
+        self._catch_up(at_ns)
         self._connections[connection].closed = True
         self._start(_Journey(connection, None, 0, True, wakes, at_ns, at_ns))
 
     def set(self, link: str, *, up: bool, value: Direction, at_ns: int) -> None:
-        """New values for messages that are sent from now on."""
-        del at_ns
+        """New values for messages that reach the link from now on."""
+        self._catch_up(at_ns)
         for (name, direction), pipe in self._pipes.items():
             if direction == up and (name == link or (link == "access" and name.startswith("access/"))):
                 pipe.set(value)
@@ -140,7 +142,7 @@ class PipeNetwork:
         if not self._wakers:
             return until_ns, []
         start_ns = monotonic_ns()
-        deliveries: list[Delivery] = []
+        deliveries, self._put_off = self._put_off, []
         now_ns = until_ns
         while self._agenda and self._agenda[0][0] <= now_ns:
             t_ns = self._agenda[0][0]
@@ -151,9 +153,8 @@ class PipeNetwork:
 
     def settle(self, at_ns: int) -> list[Delivery]:
         """Execute everything up to a time that `advance` has reached."""
-        deliveries: list[Delivery] = []
-        while self._agenda and self._agenda[0][0] <= at_ns:
-            self._execute_next(deliveries)
+        self._catch_up(at_ns)
+        deliveries, self._put_off = self._put_off, []
         return deliveries
 
     def account(self) -> Accounted:
@@ -180,6 +181,11 @@ class PipeNetwork:
 
     def stop(self, *, politely: bool) -> None:
         """Nothing runs outside this process."""
+
+    def _catch_up(self, at_ns: int) -> None:
+        """Execute what was put off up to a time, before something changes; what arrived is reported later."""
+        while self._agenda and self._agenda[0][0] <= at_ns:
+            self._execute_next(self._put_off)
 
     def _start(self, journey: _Journey) -> None:
         self._wakers += journey.wakes

@@ -50,7 +50,8 @@ class Loaded:
     def resolved_yaml(self) -> str:
         """The scenario with every default filled in, as a file that `cosim run` takes."""
         head = f"# yaml-language-server: $schema={SCHEMA_FILE.name}\n"
-        return head + yaml.safe_dump(literal(self.data()), sort_keys=False, allow_unicode=True, width=110)
+        # ASCII, since PyYAML writes some line breaks of Unicode so that they read back as others.
+        return head + yaml.safe_dump(literal(self.data()), sort_keys=False, width=110)
 
     def data(self) -> dict[str, Any]:
         """The scenario as plain data with units."""
