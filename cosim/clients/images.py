@@ -44,8 +44,11 @@ class SyntheticFrames:
         down, right = (int(shift) * (index + 1) for shift in self._shifts)
         pixels = np.roll(self._scene, (down % self._scene.shape[0], right % self._scene.shape[1]), (0, 1))
         # A counter in the corner: shifts repeat after some thousand frames.
+        side = 8 if pixels.shape[1] >= 8 * 32 else 4
         bits = np.unpackbits(np.array([index], dtype=">u4").view(np.uint8)) * np.uint8(255)
-        pixels[:8, : 8 * 32] = np.repeat(bits, 8)[None, : pixels.shape[1], None] if pixels.shape[1] >= 256 else 0
+        bits.resize(-(-bits.size // (pixels.shape[1] // side)), pixels.shape[1] // side)
+        squares = bits.repeat(side, axis=0).repeat(side, axis=1)
+        pixels[: squares.shape[0], : squares.shape[1]] = squares[:, :, None]
         buffer = io.BytesIO()
         self._image.fromarray(pixels).save(buffer, "JPEG", quality=self._quality)
         return buffer.getvalue()
