@@ -15,7 +15,7 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
     """Lines for a terminal; nothing is started."""
     scenario = loaded.scenario
     length_s = (scenario.warmup + scenario.duration) / NS_PER_S
-    yield f"{scenario.name}: {length_s:g} s of virtual time (of it {scenario.warmup / NS_PER_S:g} s warm-up), "
+    yield f"{scenario.name}: {length_s:g} s of virtual time (of it {scenario.warmup / NS_PER_S:g} s warm-up),"
     yield f"  seed {scenario.seed}, clock {scenario.clock.kind}"
     yield "would start"
     if scenario.network.kind == "ns3":
@@ -32,9 +32,9 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
         yield f"  {group.name}: {len(client_names(group))} client(s) of kind {group.kind} to {group.tier}, {way}"
     yield "network"
     yield f"  access up {_link(scenario.network.access.uplink)}; down {_link(scenario.network.access.downlink)}"
-    yield f"  core up {_link(scenario.network.core.direction(up=True))}"
-    for name, path in scenario.network.paths.items():
-        yield f"  path {name} up {_link(path.direction(up=True))}; down {_link(path.direction(up=False))}"
+    for name, path in [("core", scenario.network.core), *scenario.network.paths.items()]:
+        label = name if path is scenario.network.core else f"path {name}"
+        yield f"  {label} up {_link(path.direction(up=True))}; down {_link(path.direction(up=False))}"
     for state in loaded.timeline:
         yield f"  changes at {state.at_ns / NS_PER_S:g} s"
     yield "would measure"

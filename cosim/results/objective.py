@@ -39,10 +39,14 @@ class Objective:
     limit: float
 
     def check(self, tiers: Container[str], classes: Container[str]) -> None:
-        """Raise ObjectiveError if the scenario has no such tier or class."""
+        """Raise ObjectiveError if the scenario has no such tier or class, or a summary no such figure."""
         if self.names[0] not in tiers:
             raise ObjectiveError(self.text, f"no tier {self.names[0]!r}")
-        if len(self.names) == 3 and (self.names[1] not in classes or self.names[2] not in _SLA_KEYS):
+        if len(self.names) == 3:
+            known = self.names[1] in classes and self.names[2] in _SLA_KEYS
+        else:
+            known = self.names[1] in _tier_figures()
+        if not known:
             raise ObjectiveError(self.text, f"no {'.'.join(self.names[1:])!r}")
 
     def value(self, summary: dict[str, Any]) -> float | None:
@@ -62,6 +66,14 @@ class Objective:
     def explain(self, summary: dict[str, Any]) -> str:
         """The condition with the figure that was found."""
         return f"{self.text} ({'.'.join(self.names)} is {self.value(summary)})"
+
+
+def _tier_figures() -> set[str]:
+    """Names of the figures that summary.json has for a tier."""
+    from cosim.results.metrics import LATENCIES, RATES, STATISTICS
+
+    latencies = {f"{statistic.name}_{metric.name}_ms" for metric in LATENCIES for statistic in STATISTICS}
+    return {"n", "completed", "error", "timeout", "cancelled", "rejected", *latencies, *(rate.name for rate in RATES)}
 
 
 def parse_objective(text: str) -> Objective:

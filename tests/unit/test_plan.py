@@ -1,0 +1,73 @@
+"""What a run would do, as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import yaml
+
+from cosim.plan import plan_lines
+from cosim.scenario.load import load
+from tests.lockstep import chat, scenario, stub
+
+
+def plan(folder: Path, data: dict[str, Any]) -> str:
+    file = folder / "s.yaml"
+    file.write_text(yaml.safe_dump(data, sort_keys=False))
+    return "\n".join(plan_lines(load(file, environment={})))
+
+
+def test_a_plan_of_doubles(tmp_path: Path) -> None:
+    data = scenario(
+        warmup="200ms",
+        clients=[chat("user", count=3), chat("own", tier="device")],
+        timeline=[{"at": "100ms", "set": {"network.core.delay": "2ms"}}],
+    )
+    data["tiers"]["device"] = {"engine": stub(time_scale=2, sharing="timeslice"), "per_client": True}
+    data["network"]["core"] = {"delay": "1ms", "delay_down": "3ms"}
+    data["network"]["paths"]["cloud"] = {"delay": "20ms", "rate_up": "1Gbit/s", "jitter_down": "0.5ms"}
+    data["network"]["access"]["uplink"]["jitter"] = "2ms"
+    assert plan(tmp_path, data) == dedent("""\
+        run: 0.5 s of virtual time (of it 0.2 s warm-up),
+          seed 1, clock lockstep
+        would start
+          no process: network and engines are doubles in process
+        would send
+          user: 3 client(s) of kind chat to edge, over access, core and path edge
+          own: 1 client(s) of kind chat to device, local
+        network
+          access up unlimited 8 ms jitter 2 ms; down unlimited 4 ms
+          core up unlimited 1 ms; down unlimited 3 ms
+          path edge up unlimited 0 ms; down unlimited 0 ms
+          path cloud up 1000 Mbit/s 20 ms; down unlimited 20 ms jitter 0.5 ms
+          changes at 0.1 s
+        would measure
+          premium: share of requests that end within 500 ms of the time at which they were due
+          edge: stub stub, time_scale 1, isolated
+          device/own-0: stub stub, time_scale 2, timeslice""")
+
+
+def test_a_plan_names_every_process(tmp_path: Path) -> None:
+    model = {"kind": "synthetic", "architecture": "llama"}
+    tiers = {
+        "edge": {"path": "edge", "engine": {"kind": "vllm", "model": model}},
+        "cloud": {"path": "cloud", "engine": {"kind": "vllm", "model": "some/model", "hardware": "gpu:1"}},
+    }
+    data = scenario(tiers=tiers, clients=[chat("a"), chat("b", tier="cloud")])
+    data["network"] = {**data["network"], "kind": "ns3"}
+    data["network"]["core"] = {"loss": "0.1%"}
+    lines = plan(tmp_path, data).splitlines()
+    start = lines.index("would start")
+    assert lines[start : lines.index("would send")] == [
+        "would start",
+        "  network ns3: an ns-3 process",
+        "  engines cpu: a process with edge",
+        "  engines gpu:1: a process with cloud",
+    ]
+    assert "  core up unlimited 0 ms loss 0.100%; down unlimited 0 ms loss 0.100%" in lines
+    assert lines[-2:] == [
+        "  edge: vllm synthetic-llama-128x2, time_scale 1, isolated",
+        "  cloud: vllm some/model, time_scale 1, isolated",
+    ]
