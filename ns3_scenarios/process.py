@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +79,27 @@ class NetworkProcess:
             raise ValueError("ConfigureNetwork came twice")
         self._cosim, versions = load()
         self._network = self._cosim.Network(self._topology(request.topology))
+        self._compile_wrappers()
         return NetworkReady(PROTOCOL_VERSION, versions)
+
+    def _compile_wrappers(self) -> None:
+        """Have cppyy compile what each call needs now, not at the first request: calls at -1 ns are refused."""
+        network, direction = self._network, self._cosim.Direction()
+        refused: tuple[Callable[[], Any], ...] = (
+            lambda: network.Open(-1, 0, "", ""),
+            lambda: network.Send(-1, 0, 0, 0, True, False),
+            lambda: network.Close(-1, 0, False),
+            lambda: network.Set(-1, "", True, direction),
+        )
+        for call in refused:
+            with contextlib.suppress(Exception):
+                call()
+        network.Advance(0)
+        list(network.TakeReports())
+        for kind in (self._cosim.kDelivered, self._cosim.kConnected, self._cosim.kClosed):
+            report = self._cosim.Report()
+            report.kind = kind
+            self._delivery(report)
 
     def _topology(self, topology: Topology) -> Any:
         native = self._cosim.Topology()

@@ -174,12 +174,12 @@ class _Outstanding:
             self._delays[link, up] = min(self._delays[link, up], value.delay_ns)
 
     def none_before(self, until_ns: int) -> bool:
-        """Whether nothing consequential can arrive up to a time: not before it was sent plus the least delay."""
+        """Whether nothing consequential can arrive up to and at a time: not before it was sent plus the least delay."""
         return all(
-            at_ns + self.minimum_delay_ns(self._paths[connection], up=up) >= until_ns
+            at_ns + self.minimum_delay_ns(self._paths[connection], up=up) > until_ns
             for connection, up, at_ns in self._messages.values()
         ) and all(
-            at_ns + self.minimum_delay_ns(self._paths[connection], up=True) >= until_ns
+            at_ns + self.minimum_delay_ns(self._paths[connection], up=True) > until_ns
             for connection, at_ns in self._closes.items()
         )
 

@@ -47,6 +47,7 @@ struct Network::Impl : Reporter
     void Accepted(Ptr<Socket> socket, const Address& from);
     void Retire(int64_t connection);
     static void Linger(std::vector<Ptr<TcpLinux>> sockets, std::unique_ptr<Connection> connection);
+    void StopAfterThisInstant();
     void Probe(uint64_t events_before);
 
     static uint64_t Key(const Address& address)
@@ -105,7 +106,17 @@ Network::Impl::Add(const Report& report, bool wakes)
     {
         m_to_retire.push_back(report.id);
     }
-    if (wakes && !m_stopping)
+    if (wakes)
+    {
+        StopAfterThisInstant();
+    }
+}
+
+/// One chain of probes at most: two would take each other for events that are still to be waited for.
+void
+Network::Impl::StopAfterThisInstant()
+{
+    if (!m_stopping)
     {
         m_stopping = true;
         Simulator::ScheduleNow(&Impl::Probe, this, Simulator::GetEventCount());
@@ -116,7 +127,6 @@ Network::Impl::Add(const Report& report, bool wakes)
 void
 Network::Impl::Probe(uint64_t events_before)
 {
-    m_stopping = true;
     const uint64_t events = Simulator::GetEventCount();
     if (events - events_before > 1)
     {
@@ -276,8 +286,8 @@ Network::Advance(int64_t until_ns)
         throw std::invalid_argument("time would go back to " + std::to_string(until_ns) + " ns");
     }
     m_impl->m_stopping = false;
-    // At `until_ns` the first probe always sees events before it, so it looks again.
-    const EventId end = Simulator::Schedule(NanoSeconds(until_ns - EpochNow()), &Impl::Probe, m_impl.get(), uint64_t{0});
+    const EventId end =
+        Simulator::Schedule(NanoSeconds(until_ns - EpochNow()), &Impl::StopAfterThisInstant, m_impl.get());
     Simulator::Run();
     Simulator::Remove(end);
     for (const int64_t id : m_impl->m_to_retire)
