@@ -194,7 +194,7 @@ class _Builder:
         written: set[str] = set()
         for key_node, value_node in node.value:
             if key_node.tag == f"{_TAG}merge":
-                data = {**self._merged(value_node, keys), **data}
+                data.update(self._merged(value_node, keys))
         for key_node, value_node in node.value:
             if key_node.tag == f"{_TAG}merge":
                 continue

@@ -111,6 +111,7 @@ def test_every_quantity_reads_back_as_the_same_number(
 @example("no")
 @example("=")
 @example("1e3")
+@example("\x85")
 @example("\x85 \u2028\ufeff\x7f\t ")
 def test_every_text_reads_back_as_itself(tmp_path: Path, text: str) -> None:
     flags = [f"placement.options.x={yaml.safe_dump(text, default_style=chr(34), width=10**6)}"]
