@@ -66,6 +66,4 @@ class FramesClient:
     def _body(self, index: int, text: str) -> bytes:
         jpeg = self._source.jpeg(index) if self._source is not None else None
         seed = zlib.crc32(f"{self.name}/{index}".encode())
-        return chat_body(
-            model=self._model, text=text, output_tokens=self._settings.output_tokens, seed=seed, jpeg=jpeg
-        )
+        return chat_body(model=self._model, text=text, output_tokens=self._settings.output_tokens, seed=seed, jpeg=jpeg)

@@ -77,9 +77,7 @@ class StubEngine:
         last = sequence.generated == sequence.output_tokens
         if last:
             del self._running[request_id]
-        n_bytes = wire.answer_bytes(
-            self._settings.chunk_bytes, first=sequence.generated == 1, last=last, tls=self._tls
-        )
+        n_bytes = wire.answer_bytes(self._settings.chunk_bytes, first=sequence.generated == 1, last=last, tls=self._tls)
         return Tokens(1, n_bytes, "length" if last else None, self._scaled(self._settings.egress), 0)
 
     def _scaled(self, duration_ns: int) -> int:
