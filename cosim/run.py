@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cosim.assembly import Assembly, check_runnable
+from cosim.assembly import Assembly, check_runnable, engine_plans
 from cosim.bridge.errors import BridgeError, ChildError
 from cosim.clock import Agenda, ClockError, monotonic_ns, wall_time_iso
 from cosim.conductor import Conductor
@@ -245,6 +245,7 @@ class _Run:
 
 def objectives(scenario: Scenario) -> dict[str, Any]:
     """What results are judged by, with units resolved."""
+    plans = engine_plans(scenario)
     return {
         "sla": {name: objective.e2el for name, objective in scenario.sla.items()},
         "validity": {
@@ -260,6 +261,7 @@ def objectives(scenario: Scenario) -> dict[str, Any]:
                 "time_scale": tier.engine.time_scale,
                 "path": tier.path,
                 "per_client": tier.per_client,
+                "engines": [plan.name for plan in plans if plan.tier == name],
             }
             for name, tier in scenario.tiers.items()
         },

@@ -12,7 +12,7 @@ from cosim.results.records import RequestRecord, StepRecord, StepsLine
 from cosim.results.sla import met
 
 WIDTH = 1160
-LEFT = 130
+LEFT = 170
 RIGHT = 14
 WINDOW_S = 60.0
 MAX_REQUESTS = 1_500
