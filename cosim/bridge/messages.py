@@ -140,7 +140,8 @@ class Connected(msgspec.Struct, frozen=True, tag=True, array_like=True):
 class Delivered(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The last byte of a message became readable at the far end.
 
-    `emitted_ns`: when TCP emitted the copy of the segment whose arrival made it readable.
+    `emitted_ns`: when TCP emitted the copy of the segment whose arrival made it readable, and the sender's interface
+    had sent the connection's segment before it (Linux's TCP small queues keep it in TCP until then).
     `hops_ns`: that segment's time in each hop in the order it crossed them; `t_ns == emitted_ns + sum(hops_ns)`.
     """
 

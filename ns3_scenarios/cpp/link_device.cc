@@ -6,10 +6,31 @@
 #include "ns3/channel.h"
 #include "ns3/simulator.h"
 
+#include <array>
+
 namespace cosim
 {
 
 using namespace ns3;
+
+namespace
+{
+
+/// Destination address and both ports of an IPv4 packet with TCP (RFC 791 3.1 without options, RFC 9293 3.1).
+uint64_t
+Flow(const Packet& packet)
+{
+    std::array<uint8_t, 24> head{};
+    packet.CopyData(head.data(), head.size());
+    uint64_t flow = 0;
+    for (std::size_t i = 16; i < head.size(); ++i)
+    {
+        flow = flow << 8 | head[i];
+    }
+    return flow;
+}
+
+} // namespace
 
 NS_OBJECT_ENSURE_REGISTERED(LinkDevice);
 
@@ -53,7 +74,7 @@ LinkDevice::Send(Ptr<Packet> packet, const Address&, uint16_t)
 {
     Capture(packet);
     return m_outgoing->Enter(packet,
-                             m_originates ? PacketStamp::Emitted(Simulator::Now().GetNanoSeconds())
+                             m_originates ? PacketStamp::Emitted(Simulator::Now().GetNanoSeconds(), Flow(*packet))
                                           : m_context->arriving);
 }
 

@@ -13,6 +13,9 @@ namespace cosim
 namespace
 {
 
+// Beyond this many, flows that wait for nothing are forgotten.
+constexpr std::size_t kMostFlows = 256;
+
 int64_t
 Now()
 {
@@ -157,6 +160,10 @@ LinkDirection::Arrive()
         Entry entry = std::move(m_entries.front());
         m_entries.pop_front();
         --m_first_waiting;
+        if (entry.stamp.passed == 0)
+        {
+            StampEmission(entry);
+        }
         if (entry.lost)
         {
             ++m_counters.dropped_loss;
@@ -169,6 +176,18 @@ LinkDirection::Arrive()
     {
         ScheduleHead(now);
     }
+}
+
+void
+LinkDirection::StampEmission(Entry& entry)
+{
+    if (m_sent_ns.size() >= kMostFlows)
+    {
+        std::erase_if(m_sent_ns, [&entry](const auto& flow) { return flow.second <= entry.stamp.at_ns[0]; });
+    }
+    int64_t& sent = m_sent_ns[entry.stamp.flow];
+    entry.stamp.at_ns[0] = std::max(entry.stamp.at_ns[0], sent);
+    sent = entry.end_ns;
 }
 
 } // namespace cosim

@@ -15,6 +15,7 @@
 #include <deque>
 #include <functional>
 #include <string>
+#include <unordered_map>
 
 namespace cosim
 {
@@ -22,6 +23,10 @@ namespace cosim
 /// Times when a packet starts and ends transmission and arrives are settled when it enters, so a packet costs one
 /// event. A change of values reschedules the packets whose transmission has not begun; those being sent or on their
 /// way keep their times.
+///
+/// A host's packet counts as emitted when this direction has sent the connection's previous one. Linux's TCP small
+/// queues keep a segment in TCP until then, where ns-3's TCP hands over a whole window at once; when packets arrive does
+/// not depend on it, only whether a connection's wait behind itself counts as transport or as the link's.
 ///
 /// Jitter is an extra delay per packet, exponential with mean `jitter_ns`; arrival is never earlier than that of the
 /// packet before, as under RLC AM (3GPP TS 38.322 5.2.3) or PDCP reordering (TS 38.323 5.2.2). Loss is Bernoulli and
@@ -62,6 +67,7 @@ class LinkDirection
     void MarkStarted(int64_t now_ns);
     void ScheduleHead(int64_t now_ns);
     void Arrive();
+    void StampEmission(Entry& entry);
 
     Direction m_value;
     RandomStream m_jitter;
@@ -73,6 +79,7 @@ class LinkDirection
     int64_t m_free_ns{0};         // end of the last transmission
     int64_t m_last_arrival_ns{0};
     ns3::EventId m_arrival;
+    std::unordered_map<uint64_t, int64_t> m_sent_ns; // flow -> end of its latest transmission
     LinkCounters m_counters;
 };
 

@@ -19,11 +19,13 @@ struct PacketStamp
 {
     std::array<int64_t, kHops + 1> at_ns{};
     int passed{0};
+    uint64_t flow{0}; // destination and ports: a connection, seen from a host
 
-    static PacketStamp Emitted(int64_t now_ns)
+    static PacketStamp Emitted(int64_t now_ns, uint64_t flow)
     {
         PacketStamp stamp;
         stamp.at_ns[0] = now_ns;
+        stamp.flow = flow;
         return stamp;
     }
 
