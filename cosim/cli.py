@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -184,6 +185,8 @@ def _show(summary: dict[str, Any], report_path: Path, *, json_: bool) -> None:
 
 def main() -> None:
     """Entry point of the `cosim` command."""
+    # A shell script's background jobs inherit an ignored SIGINT; `kill -INT` shall end a run there too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(guarded(lambda: app(standalone_mode=False)))
 
 

@@ -146,8 +146,10 @@ def test_a_request_that_cannot_make_its_timeout_is_a_miss_and_the_run_goes_on(tm
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_keeps_what_was_recorded(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """Also in the background of a shell script, where SIGINT is ignored at the start."""
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "cosim", "run", str(long_run(tmp_path)), "-o", str(out), "--ui", "none"]
+    cosim_run = [sys.executable, "-m", "cosim", "run", str(long_run(tmp_path)), "-o", str(out), "--ui", "none"]
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *cosim_run]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_for(out / "requests.jsonl")
         process.send_signal(number)
