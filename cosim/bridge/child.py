@@ -24,20 +24,35 @@ Reply = TypeVar("Reply")
 STOP_LIMIT_S = 2.0
 RECONNECT_MS = 10
 UNIX_PATH_LIMIT = 100
+DIRECTORY_PREFIX = "cosim-"
 
 
 class Runtime:
-    """A private (0700) directory for the sockets of one run; removed by `close`."""
+    """A private (0700) directory for the sockets and temporary files of one run's children; removed by `close`.
+
+    What runs that were killed left behind is removed at the next start.
+    """
 
     def __init__(self) -> None:
-        base = None if len(tempfile.gettempdir()) < UNIX_PATH_LIMIT - 40 else "/tmp"
-        self.directory = Path(tempfile.mkdtemp(prefix="cosim-", dir=base))
+        base = Path(tempfile.gettempdir())
+        if len(str(base)) > UNIX_PATH_LIMIT - 50:
+            base = Path("/tmp")
+        _remove_abandoned(base)
+        self.directory = Path(tempfile.mkdtemp(prefix=f"{DIRECTORY_PREFIX}{os.getpid()}-", dir=base))
         self.context = zmq.Context()
 
     def close(self) -> None:
         """Close the sockets and remove the directory."""
         self.context.destroy(linger=0)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _remove_abandoned(base: Path) -> None:
+    for directory in base.glob(f"{DIRECTORY_PREFIX}*-*"):
+        pid = directory.name.removeprefix(DIRECTORY_PREFIX).partition("-")[0]
+        with contextlib.suppress(OSError):
+            if pid.isdecimal() and not Path("/proc", pid).exists() and directory.stat().st_uid == os.getuid():
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 class Child:
@@ -77,7 +92,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, "TMPDIR": str(runtime.directory), **(environment or {})},
                 start_new_session=True,
             )
         self._ended_fd = os.pidfd_open(self._process.pid)

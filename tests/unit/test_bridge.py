@@ -63,6 +63,18 @@ def test_request_and_reply(child: Child) -> None:
     assert child.wait_ns > 0
 
 
+def test_what_a_killed_run_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    abandoned, used = tmp_path / f"cosim-{ended.pid}-x", tmp_path / f"cosim-{os.getpid()}-x"
+    for directory in (abandoned, used):
+        directory.mkdir()
+    runtime = Runtime()
+    assert sorted(tmp_path.iterdir()) == sorted([used, runtime.directory])
+    runtime.close()
+
+
 def test_socket_directory_is_private(runtime: Runtime) -> None:
     assert stat.S_IMODE(runtime.directory.stat().st_mode) == 0o700
 
