@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,15 +64,20 @@ def test_request_and_reply(child: Child) -> None:
     assert child.wait_ns > 0
 
 
-def test_what_a_killed_run_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+def test_what_a_killed_run_left_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setattr("tempfile.tempdir", folder)
+        check_what_is_removed(Path(folder))
+
+
+def check_what_is_removed(folder: Path) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
-    abandoned, used = tmp_path / f"cosim-{ended.pid}-x", tmp_path / f"cosim-{os.getpid()}-x"
+    abandoned, used = folder / f"cosim-{ended.pid}-x", folder / f"cosim-{os.getpid()}-x"
     for directory in (abandoned, used):
         directory.mkdir()
     runtime = Runtime()
-    assert sorted(tmp_path.iterdir()) == sorted([used, runtime.directory])
+    assert sorted(folder.iterdir()) == sorted([used, runtime.directory])
     runtime.close()
 
 
