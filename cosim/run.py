@@ -256,7 +256,7 @@ def objectives(scenario: Scenario) -> dict[str, Any]:
             name: {
                 "kind": tier.engine.kind,
                 "model": tier.engine.served_name,
-                "hardware": tier.engine.hardware,
+                "hardware": next((plan.hardware for plan in plans if plan.tier == name), None),
                 "sharing": tier.engine.sharing,
                 "time_scale": tier.engine.time_scale,
                 "path": tier.path,

@@ -52,7 +52,11 @@ Sharing = Literal["isolated", "timeslice"]
 
 
 class _Engine(Section):
-    hardware: str = Field("cpu", pattern=r"^(cpu|gpu(:\d+)?)$", description="`cpu`, `gpu` or `gpu:N`.")
+    hardware: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|gpu(:\d+)?)$",
+        description="`cpu`, `gpu` or `gpu:N`; `auto`: what the installed build of vLLM runs on.",
+    )
     sharing: Sharing = Field(
         "isolated",
         description="What running engines one after another stands for: hardware of their own, or time slices.",

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from cosim.clock import monotonic_s, sleep_s
+from cosim.environment import vllm_hardware
 
 pytestmark = [pytest.mark.ns3, pytest.mark.vllm]
 
@@ -165,6 +166,15 @@ def test_an_argument_that_vllm_does_not_have_is_exit_2_at_its_line(tmp_path: Pat
     assert done.returncode == 2
     assert f"{file}:{line}: tiers.edge.engine.args.max_num_sequences" in done.stderr
     assert "max_num_seqs" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_hardware_that_the_installed_vllm_does_not_run_on_is_refused(tmp_path: Path) -> None:
+    wanted = "gpu" if vllm_hardware() == "cpu" else "cpu"
+    tiers = {name: {"path": name, "engine": engine(TINY, hardware=wanted)} for name in ("edge", "cloud")}
+    done = cosim("run", write(tmp_path, tiers=tiers), "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert f".engine.hardware: {wanted!r}" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
