@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import dedent
 from typing import Any
 
-from tests.lockstep import chat, scenario, simulate, stub
+from tests.lockstep import MS, chat, scenario, simulate, stub
 
 
 def asks_once_each(*names: str, **overrides: Any) -> list[dict[str, Any]]:
@@ -183,3 +183,11 @@ def test_overrun_policies() -> None:
     assert overlapping("overlap") == ["0 ok new", "1 ok new", "2 ok new"]
     assert overlapping("queue") == ["0 ok new", "1 ok reused", "2 ok reused"]
     assert overlapping("skip") == ["1 cancelled none", "2 cancelled none", "0 ok new"]
+
+
+def test_chunks_that_the_network_had_put_off_are_seen_before_the_client_gives_up() -> None:
+    data = scenario(duration="1ms", clients=asks_once_each("u", timeout="50ms", output_tokens=9))
+    record = simulate(data).requests[0]
+    assert record.status == "timeout"
+    assert record.chunk_times_ns == [41 * MS, 46 * MS]
+    assert record.output_tokens == 2
