@@ -5,59 +5,32 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cosim import wire
-from cosim.bridge import messages
 from cosim.bridge.child import Runtime
 from cosim.clients.base import Client, Question
 from cosim.clients.build import build_clients, client_names
 from cosim.clock import NS_PER_S, Agenda
 from cosim.conductor import KnobChange
-from cosim.environment import vllm_hardware
+from cosim.engine_plan import EnginePlan, engine_plans, engine_spec, host_plans
 from cosim.inference.base import Engine
 from cosim.inference.replay import Recording, ReplayEngine
 from cosim.inference.stub import StubEngine
 from cosim.network.base import Network
 from cosim.network.pipe import PipeNetwork
 from cosim.network.topology import changes, topology
-from cosim.placement.base import Placement, known_policies, load_policy
+from cosim.placement.base import Placement, load_policy
 from cosim.results.store import read_steps
 from cosim.scenario.engines import ReplayEngine as ReplaySettings
 from cosim.scenario.engines import StubEngine as StubSettings
-from cosim.scenario.engines import VllmEngine as VllmSettings
 from cosim.scenario.load import Loaded
-from cosim.scenario.model import Scenario
 from cosim.serving import Hardware, Recorder, Serving
 
 if TYPE_CHECKING:
     from cosim.inference.vllm import EngineHost
     from cosim.network.ns3 import Ns3Network
-
-
-class MissingExtraError(Exception):
-    """A scenario needs a package that is not installed; the text has the line that brings it."""
-
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} is not installed; type: pip install 'cosim[{extra}]'  (from a clone: scripts/setup)")
-
-
-@dataclass(frozen=True, slots=True)
-class EnginePlan:
-    """One engine: its name, its tier, and for an engine per client whose it is."""
-
-    name: str
-    tier: str
-    client: str | None
-    settings: VllmSettings | StubSettings | ReplaySettings
-
-    @property
-    def hardware(self) -> str:
-        """The piece of hardware, `auto` made out."""
-        wanted = self.settings.hardware
-        return (vllm_hardware() or "cpu") if wanted == "auto" else wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,75 +48,6 @@ class TierSite:
     def wire_bytes(self, question: Question) -> int:
         """Size of a request on the wire."""
         return self.size(question)
-
-
-def engine_plans(scenario: Scenario) -> list[EnginePlan]:
-    """Every engine that can get a request: tiers without clients have none."""
-    fixed = scenario.placement.kind == "fixed"
-    plans = []
-    for name, tier in scenario.tiers.items():
-        groups = [group for group in scenario.clients if group.tier == name or not fixed]
-        clients = [client for group in groups for client in client_names(group)]
-        if tier.per_client:
-            plans += [EnginePlan(f"{name}/{client}", name, client, tier.engine) for client in clients]
-        elif clients:
-            plans.append(EnginePlan(name, name, None, tier.engine))
-    return plans
-
-
-def host_plans(plans: list[EnginePlan]) -> dict[str, list[EnginePlan]]:
-    """Engine hosts by role: one for each piece of hardware, and one for each engine with `isolate`."""
-    hosts: dict[str, list[EnginePlan]] = {}
-    for plan in plans:
-        if isinstance(plan.settings, VllmSettings):
-            role = f"engine {plan.name}" if plan.settings.isolate else f"engines {plan.hardware}"
-            hosts.setdefault(role, []).append(plan)
-    return hosts
-
-
-def check_runnable(loaded: Loaded, *, replay: bool) -> None:
-    """Check what needs more than the file, before anything is started.
-
-    Raises MissingExtraError for a package that this machine lacks, ScenarioError for a policy or an engine argument
-    that does not exist.
-    """
-    scenario = loaded.scenario
-    if scenario.network.kind == "ns3" and (find_spec("ns3") is None or find_spec("cppyy") is None):
-        raise MissingExtraError("ns-3, which network.kind: ns3 needs,", "ns3")
-    if not replay and host_plans(engine_plans(scenario)) and find_spec("vllm") is None:
-        raise MissingExtraError("vLLM, which an engine of kind: vllm needs,", "cpu")
-    _check_placement(loaded)
-    if not replay:
-        _check_engine_arguments(loaded)
-
-
-def _check_placement(loaded: Loaded) -> None:
-    placement = loaded.scenario.placement
-    if placement.kind not in known_policies():
-        allowed = f"allowed: {', '.join(known_policies())}"
-        raise loaded.fault(("placement", "kind"), f"no policy {placement.kind!r}", allowed)
-    try:
-        load_policy(placement.kind, placement.options)
-    except TypeError as error:
-        raise loaded.fault(("placement", "options"), str(error), f"the options of {placement.kind}") from error
-
-
-def _check_engine_arguments(loaded: Loaded) -> None:
-    from cosim.inference.vllm_arguments import EngineArgumentError, check_arguments
-
-    build = vllm_hardware()
-    for plan in engine_plans(loaded.scenario):
-        if isinstance(plan.settings, VllmSettings):
-            if build is not None and plan.hardware.partition(":")[0] != build:
-                what = f"{plan.hardware!r}, but the {build.upper()} build of vLLM is installed"
-                raise loaded.fault(("tiers", plan.tier, "engine", "hardware"), what, f"allowed: auto, {build}")
-            try:
-                check_arguments(_engine_spec(plan, tls=False))
-            except EngineArgumentError as error:
-                keys = ("tiers", plan.tier, "engine", "args", error.argument)
-                near = f"did you mean {' or '.join(error.matches)}? " if error.matches else ""
-                allowed = f"{near}allowed: the fields of vLLM's EngineArgs"
-                raise loaded.fault(keys, "is not an engine argument of vLLM", allowed) from error
 
 
 class Assembly:
@@ -263,7 +167,7 @@ class Assembly:
 
             self.hosts[role] = EngineHost(
                 plans[0].hardware,
-                [_engine_spec(plan, tls=self._tls(plan.tier)) for plan in plans],
+                [engine_spec(plan, tls=self._tls(plan.tier)) for plan in plans],
                 seed=self.scenario.seed,
                 runtime=self._runtime,
                 log=self._logs / f"{role.replace(' ', '-').replace('/', '-')}.log",
@@ -295,14 +199,3 @@ class Assembly:
             return lambda question: recording.wire_bytes(question.request_id)
         tls = self._tls(tier)
         return lambda question: wire.request_bytes(len(question.body()), host=f"{tier}.example", tls=tls)
-
-
-def _engine_spec(plan: EnginePlan, *, tls: bool) -> messages.EngineSpec:
-    assert isinstance(plan.settings, VllmSettings)
-    model = plan.settings.model
-    wanted: messages.SyntheticModel | messages.HubModel
-    if isinstance(model, str):
-        wanted = messages.HubModel(model)
-    else:
-        wanted = messages.SyntheticModel(**model.model_dump(exclude={"kind"}))
-    return messages.EngineSpec(plan.name, wanted, plan.settings.served_name, plan.settings.args, tls)

@@ -27,7 +27,7 @@ UsageError: type[Any] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="cosim",
-    help="What a user of a real LLM server sees when a 5G cell and a WAN stand between them.",
+    help="What a user of a real LLM server sees when a mobile access network and a WAN stand between them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -104,7 +104,10 @@ def replay(
 @app.command()
 def validate(scenario: ScenarioPath, set_: Settings = None) -> None:
     """Check a scenario without starting anything."""
+    from cosim.requirements import check_names
+
     loaded = _load(scenario, set_ or [])
+    check_names(loaded)
     print(f"{scenario}: {loaded.scenario.name} is a valid scenario (seed {loaded.scenario.seed})")
 
 
@@ -167,7 +170,12 @@ def _execute(
     mode = ("rich" if sys.stderr.isatty() else "plain") if ui == "auto" else ui
     options = RunOptions(directory, force, tuple(sys.argv), replay_of)
     progress = Progress(mode, loaded.scenario.warmup + loaded.scenario.duration)
-    summary = execute(loaded, options, progress)
+    try:
+        summary = execute(loaded, options, progress)
+    except BaseException:
+        if directory.exists():
+            print(f"what was recorded is in {directory}", file=sys.stderr)
+        raise
     _show(summary, directory / "report.html", json_=json_)
     return summary
 
@@ -198,12 +206,14 @@ def guarded(command: Callable[[], Any]) -> int:
     except ScenarioError as error:
         return _say(str(error), EXIT_BAD)
     except typer.Exit as error:
+        if error.exit_code == EXIT_INTERRUPTED:
+            return _say("interrupted", EXIT_INTERRUPTED)
         return int(error.exit_code)
     except UsageError as error:
         error.show()
         return EXIT_BAD
     except (KeyboardInterrupt, typer.Abort):
-        return _say("interrupted; what was recorded is in the run directory", EXIT_INTERRUPTED)
+        return _say("interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -212,7 +222,7 @@ def guarded(command: Callable[[], Any]) -> int:
         code = _exit_code(error)
         if code is None:
             raise
-        return _say(str(error) or "terminated; what was recorded is in the run directory", code)
+        return _say(str(error) or "terminated", code)
     return int(outcome) if isinstance(outcome, int) else EXIT_OK
 
 

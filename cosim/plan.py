@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cosim.assembly import engine_plans, host_plans
 from cosim.clients.build import client_names
 from cosim.clock import NS_PER_MS, NS_PER_S
+from cosim.engine_plan import engine_plans, host_plans
 from cosim.scenario.load import Loaded
 from cosim.scenario.network import LinkDirection
 

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cosim.assembly import Assembly, check_runnable, engine_plans
+from cosim.assembly import Assembly
 from cosim.bridge.errors import BridgeError, ChildError
 from cosim.clock import Agenda, ClockError, monotonic_ns, wall_time_iso
 from cosim.conductor import Conductor
+from cosim.engine_plan import engine_plans
 from cosim.environment import git_state, machine, versions
 from cosim.inference.replay import ReplayError
 from cosim.invariants import Invariants
+from cosim.requirements import check_runnable
 from cosim.results.store import (
     LOGS,
     MANIFEST,
@@ -220,7 +222,8 @@ class _Run:
                 "epoch": "t = 0 when every engine is warm; virtual time",
                 "replay_of": self._options.replay_of is not None,
                 "virtual_ns": conductor.clock.now_ns if conductor else None,
-                "issued": conductor.issued if conductor else 0,
+                # While it runs nobody keeps this up to date, and a killed run leaves it as it is.
+                "issued": None if status == "running" else conductor.issued if conductor else 0,
                 **self._wall(),
                 "objectives": objectives(scenario),
                 "invariants": {"checked": dict(self._invariants.checked), "broken": self._invariants.broken},

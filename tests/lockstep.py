@@ -15,7 +15,7 @@ from cosim.clock import Agenda
 from cosim.conductor import Conductor
 from cosim.invariants import Invariants
 from cosim.results.records import RequestRecord, StepRecord, StepsLine
-from cosim.scenario.load import load
+from cosim.scenario.load import Loaded, load
 
 MS = 1_000_000
 
@@ -81,6 +81,11 @@ def chat(name: str, **overrides: Any) -> dict[str, Any]:
     """A user who asks ten times a second, for two tokens."""
     arrivals = {"kind": "constant", "rate": "10/s"}
     return {"name": name, "kind": "chat", "tier": "edge", "arrivals": arrivals, "output_tokens": 2, **overrides}
+
+
+def said(loaded: Loaded) -> list[str]:
+    """Warnings, but for paths that `scenario` has and nothing uses."""
+    return [warning for warning in loaded.warnings if "no tier uses" not in warning]
 
 
 def simulate(data: dict[str, Any]) -> Recorded:

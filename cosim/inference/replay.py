@@ -13,8 +13,12 @@ from cosim.results.records import EgressRecord, FrontendRecord, PromptRecord, St
 class ReplayError(Exception):
     """The replay asked for something else than was recorded."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}; the recording belongs to another scenario, seed or version of cosim, or was changed")
+    def __init__(
+        self,
+        what: str,
+        why: str = "the recording belongs to another scenario, seed or version of cosim, or was changed",
+    ) -> None:
+        super().__init__(f"{what}; {why}")
 
 
 class Recording:
@@ -59,7 +63,10 @@ class Recording:
     def _read(self, wanted: str) -> None:
         line = next(self._lines, None)
         if line is None:
-            raise ReplayError(f"steps.jsonl ends before {wanted}")
+            raise ReplayError(
+                f"steps.jsonl ends before {wanted}",
+                "the recorded run was cut short (its manifest.json says how it ended), or the file was",
+            )
         if isinstance(line, PromptRecord):
             if self._prompts is not None:
                 self._prompts[line.request_id] = line.wire_bytes

@@ -7,7 +7,7 @@ import difflib
 import importlib.util
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -61,14 +61,20 @@ def engine_arguments() -> frozenset[str]:
     raise ModuleNotFoundError(f"{source} has no class EngineArgs; cosim works with vLLM 0.32")
 
 
-def check_arguments(spec: EngineSpec) -> None:
-    """Raise EngineArgumentError for the first argument that vLLM does not have; needs no import of vLLM."""
-    known = engine_arguments()
+def argument_errors(spec: EngineSpec) -> Iterator[EngineArgumentError]:
+    """Every argument that vLLM does not have; needs no import of vLLM."""
+    known = engine_arguments() if spec.args else frozenset()
     for name in spec.args:
         if name not in known:
-            raise EngineArgumentError(spec.name, name, known)
+            yield EngineArgumentError(spec.name, name, known)
         if name == "model":
-            raise EngineArgumentError(f"{spec.name}: give the model beside the arguments, not among them", name, ())
+            yield EngineArgumentError(f"{spec.name}: give the model beside the arguments, not among them", name, ())
+
+
+def check_arguments(spec: EngineSpec) -> None:
+    """Raise EngineArgumentError for the first argument that vLLM does not have."""
+    for error in argument_errors(spec):
+        raise error
 
 
 def make_config(spec: EngineSpec, model: str, *, hardware: str, seed: int, images: bool) -> tuple[Any, bool]:

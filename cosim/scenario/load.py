@@ -42,10 +42,10 @@ class Loaded:
     warnings: tuple[str, ...]
     source: Source
 
-    def fault(self, keys: KeyPath, what: str, allowed: str) -> ScenarioError:
-        """An error at a key that only became clear after loading."""
+    def problem(self, keys: KeyPath, what: str, allowed: str) -> Problem:
+        """A fault at a key that only became clear after loading."""
         origin, line = self.source.place(keys)
-        return ScenarioError([Problem(origin, line, dotted(keys), what, allowed)])
+        return Problem(origin, line, dotted(keys), what, allowed)
 
     def resolved_yaml(self) -> str:
         """The scenario with every default filled in, as a file that `cosim run` takes."""
@@ -82,7 +82,24 @@ def load(
     networks = [scenario.network, *(state.network for state in timeline)]
     if any(isinstance(network, PipeNetwork) and network.drops() for network in networks):
         warnings.append("network.kind: pipe moves messages, not packets: it ignores every loss and queue; use ns3")
+    warnings += _idle_parts(scenario)
     return Loaded(scenario, timeline, tuple(warnings), source)
+
+
+def _idle_parts(scenario: Scenario) -> Iterator[str]:
+    """What is written but can have no effect: often a name that is spelled in two ways."""
+    used = {tier.path for tier in scenario.tiers.values()}
+    for name in scenario.network.paths:
+        if name not in used:
+            yield f"network.paths.{name}: no tier uses this path (tiers use: {', '.join(sorted(filter(None, used)))})"
+    asked = {group.tier for group in scenario.clients}
+    for name in scenario.tiers:
+        if name not in asked and scenario.placement.kind == "fixed":
+            yield f"tiers.{name}: no client asks this tier"
+    end_ns = scenario.warmup + scenario.duration
+    for index, entry in enumerate(scenario.timeline):
+        if entry.at >= end_ns:
+            yield f"timeline.{index}: comes after the last request is issued, at {end_ns / 1e9:g} s"
 
 
 def json_schema() -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Path(Section):
     rate: Rate | None = None
     rate_up: Rate | None = None
     rate_down: Rate | None = None
-    jitter: Duration = 0
+    jitter: Duration = Field(0, description="Mean of a random extra delay for each packet; packets keep their order.")
     jitter_up: Duration | None = None
     jitter_down: Duration | None = None
     loss: Ratio = 0.0

@@ -56,10 +56,15 @@ def faults(tmp_path: Path, *edits: tuple[str, str]) -> list[str]:
     return str(caught.value).replace(str(file), "s.yaml").splitlines()
 
 
-def test_the_text_itself_is_valid(tmp_path: Path) -> None:
+def test_the_text_is_valid_and_what_has_no_effect_is_warned_about(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
-    file.write_text(TEXT)
-    assert load(file, environment={}).warnings == ()
+    file.write_text(TEXT + "  - {at: 2s, set: {}}\n")
+    idle = ["tiers.local={engine: {kind: stub}}", "timeline.0.at=999ms"]
+    assert load(file, settings=idle, environment={}).warnings == (
+        "network.paths.cloud: no tier uses this path (tiers use: edge)",
+        "tiers.local: no client asks this tier",
+        "timeline.1: comes after the last request is issued, at 1 s",
+    )
 
 
 def test_a_problem_as_text() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cosim.scenario.engines import VllmEngine
 from cosim.scenario.load import Loaded, load
-from tests.lockstep import MS, chat, scenario, stub
+from tests.lockstep import MS, chat, said, scenario, stub
 
 ROOT = Path(__file__).parents[2]
 CONTRACT_FILES = (ROOT / "shared" / "CONTRACT.md", ROOT.parent / "shared" / "CONTRACT.md")
@@ -167,9 +167,9 @@ def test_file_names_are_found_beside_the_scenario_and_kept_whole(tmp_path: Path)
 def test_a_pipe_says_what_it_ignores(tmp_path: Path, link: dict[str, str]) -> None:
     data = scenario()
     data["network"]["core"] = link
-    assert [warning.split(":")[0] for warning in loaded(tmp_path, data).warnings] == ["network.kind"]
+    assert [warning.split(":")[0] for warning in said(loaded(tmp_path, data))] == ["network.kind"]
     data["network"]["kind"] = "ns3"
-    assert loaded(tmp_path, data).warnings == ()
+    assert said(loaded(tmp_path, data)) == []
 
 
 def test_the_example_of_the_contract_is_valid(tmp_path: Path) -> None:

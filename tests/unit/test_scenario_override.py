@@ -16,7 +16,7 @@ from cosim.scenario.errors import ScenarioError
 from cosim.scenario.load import Loaded, load
 from cosim.scenario.override import apply_settings
 from cosim.scenario.source import Source
-from tests.lockstep import scenario
+from tests.lockstep import said, scenario
 
 
 @pytest.fixture
@@ -124,13 +124,13 @@ def test_a_variable_takes_the_spelling_of_the_file(tmp_path: Path) -> None:
     loaded = load(file, environment=environment)
     assert loaded.scenario.network.paths["Far-Away"].delay == 7_000_000
     assert loaded.scenario.clients[0].prompt_tokens == 5
-    assert loaded.warnings == ()
+    assert said(loaded) == []
 
 
 def test_an_unknown_variable_is_named_in_a_warning(file: Path) -> None:
     unknown = ["COSIM_SEED", "COSIM_", "COSIM__", "COSIM__SEDE", "COSIM__SEED____X", "COSIM__SEED__"]
     loaded = load(file, environment={**dict.fromkeys(unknown, "1"), "HOME": "/", "COSIMSEED": "1", "COSIM__SEED": "9"})
-    assert list(loaded.warnings) == [
+    assert said(loaded) == [
         f"environment variable {name} means nothing to cosim; a key is set by COSIM__KEY__KEY"
         for name in sorted(unknown)
     ]

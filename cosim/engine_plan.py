@@ -1,0 +1,65 @@
+"""Which engines a scenario has, and which of them share a process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cosim.bridge import messages
+from cosim.clients.build import client_names
+from cosim.environment import vllm_hardware
+from cosim.scenario.engines import ReplayEngine as ReplaySettings
+from cosim.scenario.engines import StubEngine as StubSettings
+from cosim.scenario.engines import VllmEngine as VllmSettings
+from cosim.scenario.model import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePlan:
+    """One engine: its name, its tier, and for an engine per client whose it is."""
+
+    name: str
+    tier: str
+    client: str | None
+    settings: VllmSettings | StubSettings | ReplaySettings
+
+    @property
+    def hardware(self) -> str:
+        """The piece of hardware, `auto` made out."""
+        wanted = self.settings.hardware
+        return (vllm_hardware() or "cpu") if wanted == "auto" else wanted
+
+
+def engine_plans(scenario: Scenario) -> list[EnginePlan]:
+    """Every engine that can get a request: tiers without clients have none."""
+    fixed = scenario.placement.kind == "fixed"
+    plans = []
+    for name, tier in scenario.tiers.items():
+        groups = [group for group in scenario.clients if group.tier == name or not fixed]
+        clients = [client for group in groups for client in client_names(group)]
+        if tier.per_client:
+            plans += [EnginePlan(f"{name}/{client}", name, client, tier.engine) for client in clients]
+        elif clients:
+            plans.append(EnginePlan(name, name, None, tier.engine))
+    return plans
+
+
+def host_plans(plans: list[EnginePlan]) -> dict[str, list[EnginePlan]]:
+    """Engine hosts by role: one for each piece of hardware, and one for each engine with `isolate`."""
+    hosts: dict[str, list[EnginePlan]] = {}
+    for plan in plans:
+        if isinstance(plan.settings, VllmSettings):
+            role = f"engine {plan.name}" if plan.settings.isolate else f"engines {plan.hardware}"
+            hosts.setdefault(role, []).append(plan)
+    return hosts
+
+
+def engine_spec(plan: EnginePlan, *, tls: bool) -> messages.EngineSpec:
+    """What an engine host is told of a vLLM engine."""
+    assert isinstance(plan.settings, VllmSettings)
+    model = plan.settings.model
+    wanted: messages.SyntheticModel | messages.HubModel
+    if isinstance(model, str):
+        wanted = messages.HubModel(model)
+    else:
+        wanted = messages.SyntheticModel(**model.model_dump(exclude={"kind"}))
+    return messages.EngineSpec(plan.name, wanted, plan.settings.served_name, plan.settings.args, tls)

@@ -1,0 +1,82 @@
+"""What a run needs beyond a valid file: packages, a policy, engine arguments that vLLM has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from cosim.engine_plan import EnginePlan, engine_plans, engine_spec, host_plans
+from cosim.environment import vllm_hardware
+from cosim.placement.base import known_policies, load_policy
+from cosim.scenario.engines import VllmEngine
+from cosim.scenario.errors import Problem, ScenarioError
+from cosim.scenario.load import Loaded
+
+
+class MissingExtraError(Exception):
+    """A scenario needs packages that are not installed; the text has the line that brings them."""
+
+    def __init__(self, whats: list[str], extras: list[str]) -> None:
+        line = f"pip install 'cosim[{','.join(extras)}]'"
+        super().__init__(f"{' and '.join(whats)} not installed; type: {line}  (in a clone of cosim: scripts/setup)")
+
+
+def check_runnable(loaded: Loaded, *, replay: bool) -> None:
+    """Check all that can be known before anything is started.
+
+    Raises MissingExtraError for packages that this machine lacks, ScenarioError for a policy, a piece of hardware or
+    engine arguments that do not exist.
+    """
+    missing = {}
+    if loaded.scenario.network.kind == "ns3" and (find_spec("ns3") is None or find_spec("cppyy") is None):
+        missing["ns3"] = "ns-3 (network.kind: ns3)"
+    if not replay and host_plans(engine_plans(loaded.scenario)) and find_spec("vllm") is None:
+        missing["cpu"] = "vLLM (engine.kind: vllm)"
+    if missing:
+        raise MissingExtraError(list(missing.values()), list(missing))
+    check_names(loaded, replay=replay)
+
+
+def check_names(loaded: Loaded, *, replay: bool = False) -> None:
+    """Check the names that packages bring: policies, and engine arguments where vLLM is installed.
+
+    Raises ScenarioError with every fault found.
+    """
+    problems = [*_placement_problems(loaded)]
+    if not replay and find_spec("vllm") is not None:
+        problems += _engine_problems(loaded)
+    if problems:
+        raise ScenarioError(list(dict.fromkeys(problems)))
+
+
+def _placement_problems(loaded: Loaded) -> Iterator[Problem]:
+    placement = loaded.scenario.placement
+    if placement.kind not in known_policies():
+        allowed = f"allowed: {', '.join(known_policies())}"
+        yield loaded.problem(("placement", "kind"), f"no policy {placement.kind!r}", allowed)
+        return
+    try:
+        load_policy(placement.kind, placement.options)
+    except TypeError as error:
+        yield loaded.problem(("placement", "options"), str(error), f"the options of {placement.kind}")
+
+
+def _engine_problems(loaded: Loaded) -> Iterator[Problem]:
+    build = vllm_hardware()
+    for plan in engine_plans(loaded.scenario):
+        if isinstance(plan.settings, VllmEngine):
+            if build is not None and plan.hardware.partition(":")[0] != build:
+                what = f"{plan.hardware!r}, but the {build.upper()} build of vLLM is installed"
+                yield loaded.problem(("tiers", plan.tier, "engine", "hardware"), what, f"allowed: auto, {build}")
+            yield from _argument_problems(loaded, plan)
+
+
+def _argument_problems(loaded: Loaded, plan: EnginePlan) -> Iterator[Problem]:
+    from cosim.inference.vllm_arguments import argument_errors
+
+    for error in argument_errors(engine_spec(plan, tls=False)):
+        keys = ("tiers", plan.tier, "engine", "args", error.argument)
+        near = f"did you mean {' or '.join(error.matches)}? " if error.matches else ""
+        yield loaded.problem(
+            keys, "is not an engine argument of vLLM", f"{near}allowed: the fields of vLLM's EngineArgs"
+        )
