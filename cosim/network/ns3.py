@@ -30,6 +30,8 @@ from cosim.clock import NS_PER_S
 
 # One request simulates at most this much, so that the silence limit bounds a stuck process and not a long scenario.
 SLICE_NS = NS_PER_S
+# TCP gives a connection up no sooner than this after it was last used: the SYN is repeated for 127 s, data for longer.
+EARLIEST_RESET_NS = 60 * NS_PER_S
 # The first start on a machine compiles the C++ library and cppyy's headers.
 READY_LIMIT_S = 300.0
 
@@ -56,9 +58,9 @@ class Ns3Network:
         self._child = Child("ns-3 network", "ns3_scenarios.process", NetworkReply, runtime=runtime, log=log)
         self._child.send(ConfigureNetwork(PROTOCOL_VERSION, topology))
 
-    def wait_ready(self) -> NetworkReady:
-        """Wait until the topology stands. Raises ChildError, at the latest after READY_LIMIT_S."""
-        ready = self._child.receive(NetworkReady, limit_s=max(self._limit_s, READY_LIMIT_S))
+    def wait_ready(self, *, limit_s: float = READY_LIMIT_S) -> NetworkReady:
+        """Wait until the topology stands. Raises ChildError."""
+        ready = self._child.receive(NetworkReady, limit_s=limit_s)
         self.wall_ns = self._child.wait_ns
         self.versions = ready.versions
         return ready
@@ -70,7 +72,7 @@ class Ns3Network:
 
     def open(self, connection: int, ue: str, path: str, at_ns: int) -> None:
         """Begin the handshakes of a new connection; `Connected` reports their end."""
-        self._outstanding.opened(connection, path)
+        self._outstanding.opened(connection, path, at_ns)
         self._commands.append(Open(at_ns, connection, ue, path))
 
     def send(self, connection: int, message: int, n_bytes: int, at_ns: int, *, up: bool, wakes: bool) -> None:
@@ -97,7 +99,8 @@ class Ns3Network:
         while True:
             arrived, woken = self._request(min(until_ns, self._now_ns + SLICE_NS))
             deliveries += arrived
-            if woken or self._now_ns >= until_ns:
+            # What the process still had to catch up on lies before `_reached_ns` and cannot be consequential.
+            if (woken and self._now_ns >= self._reached_ns) or self._now_ns >= until_ns:
                 self._reached_ns = self._now_ns
                 return self._now_ns, deliveries
 
@@ -146,15 +149,19 @@ class _Outstanding:
         self._paths: dict[int, str] = {}
         self._messages: dict[int, tuple[int, bool, int]] = {}  # message -> connection, up, when sent
         self._closes: dict[int, int] = {}  # connection -> when closed, for consequential closes
+        self._used_ns: dict[int, int] = {}  # connection -> when it was last used, while it may still be reset
         self._of_connection: dict[int, set[int]] = {}
 
     def minimum_delay_ns(self, path: str, *, up: bool) -> int:
         return sum(self._delays[link, up] for link in ("access", "core", f"paths.{path}"))
 
-    def opened(self, connection: int, path: str) -> None:
+    def opened(self, connection: int, path: str, at_ns: int) -> None:
         self._paths[connection] = path
+        self._used_ns[connection] = at_ns
 
     def sent(self, connection: int, message: int, at_ns: int, *, up: bool, wakes: bool) -> None:
+        if connection in self._used_ns:
+            self._used_ns[connection] = at_ns
         if wakes and connection in self._paths:
             self._messages[message] = (connection, up, at_ns)
             self._of_connection.setdefault(connection, set()).add(message)
@@ -162,6 +169,7 @@ class _Outstanding:
     def closed(self, connection: int, at_ns: int, *, wakes: bool) -> None:
         if connection not in self._paths:
             return
+        self._used_ns[connection] = at_ns
         # What TCP holds still reaches the server; nothing reaches the UE, and messages to come are discarded.
         for message in list(self._of_connection.get(connection, ())):
             if not self._messages[message][1]:
@@ -174,7 +182,12 @@ class _Outstanding:
             self._delays[link, up] = min(self._delays[link, up], value.delay_ns)
 
     def none_before(self, until_ns: int) -> bool:
-        """Whether nothing consequential can arrive up to and at a time: not before it was sent plus the least delay."""
+        """Whether nothing consequential can arrive up to and at a time.
+
+        A message needs the least delay; a reset comes no sooner than EARLIEST_RESET_NS after a connection's last use.
+        """
+        if any(used_ns + EARLIEST_RESET_NS <= until_ns for used_ns in self._used_ns.values()):
+            return False
         return all(
             at_ns + self.minimum_delay_ns(self._paths[connection], up=up) > until_ns
             for connection, up, at_ns in self._messages.values()
@@ -197,6 +210,7 @@ class _Outstanding:
                 for message in list(self._of_connection.get(delivery.connection, ())):
                     self._forget(message)
                 self._paths.pop(delivery.connection, None)
+                self._used_ns.pop(delivery.connection, None)
         return woken
 
     def _forget(self, message: int) -> None:
