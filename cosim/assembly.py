@@ -40,6 +40,7 @@ class TierSite:
     path: str | None
     servings: dict[str | None, Serving]
     size: Callable[[Question], int]
+    tls: bool
 
     def serving(self, client: str) -> Serving:
         """The client's own engine, or the one that all share."""
@@ -48,6 +49,10 @@ class TierSite:
     def wire_bytes(self, question: Question) -> int:
         """Size of a request on the wire."""
         return self.size(question)
+
+    def refusal_bytes(self, text: str) -> int:
+        """Size of an error answer on the wire."""
+        return wire.error_bytes(text, tls=self.tls)
 
 
 class Assembly:
@@ -76,12 +81,13 @@ class Assembly:
 
     def wait_ready(self) -> None:
         """Wait until the network stands and every engine is warm. Raises ChildError."""
+        limit_s = self.scenario.limits.start / NS_PER_S
         if self.ns3 is not None:
-            ready = self.ns3.wait_ready()
+            ready = self.ns3.wait_ready(limit_s=limit_s)
             self.versions.update(ready.versions)
             self.children["network ns3"] = dict(ready.versions)
         for role, host in self.hosts.items():
-            engines = host.wait_ready()
+            engines = host.wait_ready(limit_s=limit_s)
             self.versions.update(engines.versions)
             self.children[role] = {name: dict(values) for name, values in engines.resolved.items()}
 
@@ -109,7 +115,7 @@ class Assembly:
         sites = {}
         for name, tier in self.scenario.tiers.items():
             of_tier = {plan.client: servings[plan.name] for plan in self._plans if plan.tier == name}
-            sites[name] = TierSite(tier.path, of_tier, self._sizes(name))
+            sites[name] = TierSite(tier.path, of_tier, self._sizes(name), self._tls(name))
         return sites
 
     def clients(self) -> list[Client]:
@@ -134,6 +140,11 @@ class Assembly:
             for link, up, values in changes(before, state.network):
                 yield state.at_ns, link, up, values
             before = state.network
+
+    def check_recording_is_used_up(self) -> None:
+        """Raise ReplayError if a replay has left something of its recording."""
+        if self._recording is not None:
+            self._recording.check_used_up()
 
     def stop(self, *, politely: bool) -> None:
         """End every child and remove the sockets. Never raises."""

@@ -164,7 +164,7 @@ def _execute(
     loaded: Loaded, directory: Path, *, force: bool, ui: Ui, json_: bool, replay_of: Path | None = None
 ) -> dict[str, Any]:
     from cosim.results.terminal import Progress
-    from cosim.run import RunOptions, execute
+    from cosim.run import RunFailedError, RunOptions, TerminatedError, execute
 
     mode: Literal["rich", "plain", "none"]
     mode = ("rich" if sys.stderr.isatty() else "plain") if ui == "auto" else ui
@@ -172,9 +172,8 @@ def _execute(
     progress = Progress(mode, loaded.scenario.warmup + loaded.scenario.duration)
     try:
         summary = execute(loaded, options, progress)
-    except BaseException:
-        if directory.exists():
-            print(f"what was recorded is in {directory}", file=sys.stderr)
+    except (KeyboardInterrupt, RunFailedError, TerminatedError):
+        print(f"what was recorded is in {directory}", file=sys.stderr)
         raise
     _show(summary, directory / "report.html", json_=json_)
     return summary
@@ -193,6 +192,9 @@ def _show(summary: dict[str, Any], report_path: Path, *, json_: bool) -> None:
 
 def main() -> None:
     """Entry point of the `cosim` command."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # Closed by whoever started us: there is nobody to tell.
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     # A shell script's background jobs inherit an ignored SIGINT; `kill -INT` shall end a run there too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(guarded(lambda: app(standalone_mode=False)))
@@ -214,10 +216,10 @@ def guarded(command: Callable[[], Any]) -> int:
         return EXIT_BAD
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody to tell.
+    except OSError as error:
+        # Standard output is full, or whoever read it has gone. What the command wrote on disk is complete.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
+        return EXIT_FAILED if isinstance(error, BrokenPipeError) else _say(f"cannot write output: {error}", EXIT_FAILED)
     except BaseException as error:
         code = _exit_code(error)
         if code is None:
@@ -233,6 +235,7 @@ def _exit_code(error: BaseException) -> int | None:
         "ObjectiveError": EXIT_BAD,
         "ResultsError": EXIT_BAD,
         "RunFailedError": EXIT_FAILED,
+        "PlacementError": EXIT_FAILED,
         "TerminatedError": EXIT_TERMINATED,
     }
     return codes.get(type(error).__name__) if re.match(r"cosim\.", type(error).__module__) else None

@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from cosim import wire
 from cosim.bridge.messages import Closed, Connected, Delivered, Delivery, Direction, Reset, Tokens
 from cosim.clients.base import Client, Question
 from cosim.clock import Agenda, Clock, Event, Priority
 from cosim.invariants import Invariants
 from cosim.network.base import Network
 from cosim.network.pool import Connection, ConnectionPool
-from cosim.placement.base import Placement, View
+from cosim.placement.base import Placement, PlacementError, View
 from cosim.request import Request
 from cosim.results.records import PromptRecord, Status
 from cosim.serving import Recorder, Serving
@@ -44,6 +43,9 @@ class Site(Protocol):
 
     def wire_bytes(self, question: Question) -> int:
         """Size of the request on the wire."""
+
+    def refusal_bytes(self, text: str) -> int:
+        """Size of an error answer on the wire."""
 
 
 @dataclass(slots=True)
@@ -178,6 +180,8 @@ class Conductor:
         if request.tier is None:
             self._end(request, "rejected", "the placement policy rejected it")
             return
+        if request.tier not in self._sites:
+            raise PlacementError(f"the placement policy chose {request.tier!r}, which is no tier; mend the policy")
         self._in_flight[request.tier] += 1
         site = self._sites[request.tier]
         request.serving = site.serving(question.client)
@@ -348,8 +352,8 @@ class Conductor:
         """The server answered with an error instead of tokens."""
         if request.status is not None:
             return
-        request.refusal = text
-        n_bytes = wire.error_bytes(text, tls=request.connection is not None)
+        request.refuse(text, now_ns)
+        n_bytes = self._sites[request.tier or ""].refusal_bytes(text)
         answer = Tokens(count=0, n_bytes=n_bytes, finish_reason="error", egress_ns=0, cached_tokens=0)
         if request.connection is None:
             self._receive_chunk(request, answer, n_bytes, now_ns)

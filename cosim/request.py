@@ -57,6 +57,11 @@ class Request:
         """Unique in the run."""
         return self.question.request_id
 
+    def refuse(self, text: str, now_ns: int) -> None:
+        """The front end ended in an error answer: no later stage of the server takes any time."""
+        self.refusal = text
+        self.t_scheduler_ns = self.t_first_step_ns = self.t_prefill_ns = self.t_decode_ns = self.t_egress_ns = now_ns
+
     def parts(self, t_end_ns: int, hops: tuple[str, ...]) -> dict[str, int]:
         """How `t_end_ns - t_sent_ns` divides among the stages, ns; adds up exactly.
 

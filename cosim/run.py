@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from cosim.engine_plan import engine_plans
 from cosim.environment import git_state, machine, versions
 from cosim.inference.replay import ReplayError
 from cosim.invariants import Invariants
+from cosim.placement.base import PlacementError
 from cosim.requirements import check_runnable
 from cosim.results.store import (
     LOGS,
@@ -32,6 +35,7 @@ from cosim.results.store import (
     ResultsError,
     RunWriter,
     write_atomic,
+    write_manifest,
 )
 from cosim.scenario.load import Loaded
 from cosim.scenario.model import Scenario
@@ -44,7 +48,7 @@ SCHEMA_VERSION = 1
 FAILURE = "failure.json"
 PCAP = "pcap"
 RUN_FILES = (MANIFEST, SCENARIO, REQUESTS, STEPS, SUMMARY, FAILURE, REPORT, TIMESERIES, LOGS, PCAP)
-FAULTS = (BridgeError, ReplayError, ClockError, ResultsError, OSError, MemoryError)
+FAULTS = (BridgeError, ReplayError, PlacementError, ClockError, ResultsError, OSError, MemoryError)
 
 
 class RunFailedError(Exception):
@@ -73,11 +77,11 @@ def execute(loaded: Loaded, options: RunOptions, progress: Progress) -> dict[str
     the directory says how the run ended.
     """
     check_runnable(loaded, replay=options.replay_of is not None)
-    prepare_directory(options.directory, force=options.force)
-    with _sigterm_raises(), RunWriter(options.directory) as writer:
-        run = _Run(loaded, options, writer)
+    _refuse_own_source(loaded, options)
+    with _run_directory(options.directory, force=options.force), _sigterm_raises():
+        run = _Run(loaded, options)
         try:
-            run.carry_out(progress)
+            summary = run.carry_out(progress)
         except FAULTS as error:
             run.fail(error, "failed")
             raise RunFailedError(str(error)) from error
@@ -86,71 +90,120 @@ def execute(loaded: Loaded, options: RunOptions, progress: Progress) -> dict[str
             raise
         finally:
             progress.close()
-    from cosim.results.report import write_report
-    from cosim.results.summary import write_summary
-
-    summary = write_summary(options.directory)
-    write_report(options.directory, summary)
     return summary
 
 
-def prepare_directory(directory: Path, *, force: bool) -> None:
-    """Make an empty run directory. Raises ResultsError if a run is there and `force` is not given."""
-    present = [directory / name for name in RUN_FILES if (directory / name).exists()]
-    if present and not force:
-        raise ResultsError(
-            f"{directory} already holds a run ({present[0].name}); choose another with -o or pass --force"
-        )
+def _refuse_own_source(loaded: Loaded, options: RunOptions) -> None:
+    """Writing over a recording that is about to be read would lose it."""
+    sources = [tier.engine.run for tier in loaded.scenario.tiers.values() if tier.engine.kind == "replay"]
+    if any(Path(source).resolve() == options.directory.resolve() for source in sources):
+        raise ResultsError(f"{options.directory} holds the steps that this run repeats; choose another with -o")
+
+
+@contextlib.contextmanager
+def _run_directory(directory: Path, *, force: bool) -> Iterator[None]:
+    """An empty run directory that no other run writes into. Raises ResultsError if it cannot be had."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ResultsError(f"{directory}: {error.strerror}; choose a directory that can be written with -o") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ResultsError(f"another run is writing into {directory}; choose another directory with -o") from error
+        try:
+            _empty(directory, force=force)
+        except OSError as error:
+            what = f"{directory} cannot be emptied: {error.strerror} ({error.filename})"
+            raise ResultsError(f"{what}; choose another with -o") from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def _empty(directory: Path, *, force: bool) -> None:
+    """Remove an earlier run's files; what is not a run's is left alone."""
+    present = [directory / name for name in RUN_FILES if (directory / name).is_symlink() or (directory / name).exists()]
+    if not present:
+        return
+    marks = [path for path in present if path.name in (MANIFEST, SCENARIO)]
+    if not marks:
+        names = ", ".join(path.name for path in present)
+        raise ResultsError(f"{directory} is no run but has files of these names: {names}; choose another with -o")
+    if not force:
+        raise ResultsError(f"{directory} already holds a run ({marks[0].name}); choose another with -o or pass --force")
     for path in present:
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
-    directory.mkdir(parents=True, exist_ok=True)
 
 
 class _Run:
     """A run under way: what the manifest needs to know of it."""
 
-    def __init__(self, loaded: Loaded, options: RunOptions, writer: RunWriter) -> None:
+    def __init__(self, loaded: Loaded, options: RunOptions) -> None:
         self._loaded = loaded
         self._scenario = loaded.scenario
         self._options = options
-        self._writer = writer
+        self._writer: RunWriter | None = None
         self._invariants = Invariants()
         self._conductor: Conductor | None = None
         self._assembly: Assembly | None = None
         self._start_ns = monotonic_ns()
         self._ready_ns: int | None = None
         self._startup_waits_ns = (0, 0)
+        self._wall_parts: dict[str, Any] | None = None
         self._account: dict[str, Any] = {"connections": [], "links": []}
         self._started = wall_time_iso()
-        write_atomic(writer.directory / SCENARIO, loaded.resolved_yaml().encode())
-        self._write_manifest("running")
 
-    def carry_out(self, progress: Progress) -> None:
+    def carry_out(self, progress: Progress) -> dict[str, Any]:
+        """Run from the first file to the summary."""
+        directory = self._options.directory
+        write_atomic(directory / SCENARIO, self._loaded.resolved_yaml().encode())
+        self._write_manifest("running")
+        self._writer = RunWriter(directory)
+        self._run_children(self._writer, progress)
+        self._writer.close()
+        # Only now: whoever reads "finished" finds every record on disk.
+        self._write_manifest("finished", ended=wall_time_iso())
+        from cosim.results.report import write_report
+        from cosim.results.summary import write_summary
+
+        summary = write_summary(directory)
+        write_report(directory, summary)
+        return summary
+
+    def _run_children(self, writer: RunWriter, progress: Progress) -> None:
         """Start the children, run the loop, take the account, stop the children."""
         self._assembly = assembly = Assembly(
-            self._loaded, run_directory=self._writer.directory, recorded=self._options.replay_of
+            self._loaded, run_directory=self._options.directory, recorded=self._options.replay_of
         )
         try:
             assembly.wait_ready()
-            self._conductor = self._build(assembly, progress)
+            self._conductor = self._build(assembly, writer, progress)
             self._startup_waits_ns = (assembly.engines_wall_ns(), assembly.network.wall_ns)
             self._ready_ns = monotonic_ns()
             self._write_manifest("running")
             self._conductor.run()
+            assembly.check_recording_is_used_up()
             self._take_account(assembly)
-            self._write_manifest("finished", ended=wall_time_iso())
+            self._wall_parts = self._wall()
         except BaseException:
             with _uninterrupted():
                 assembly.stop(politely=False)
             raise
-        assembly.stop(politely=True)
+        with _uninterrupted():
+            assembly.stop(politely=True)
 
     def fail(self, error: BaseException, status: str) -> None:
         """Leave manifest and failure.json that say how the run ended, as far as the disk allows."""
         with _uninterrupted(), contextlib.suppress(OSError, ResultsError):
+            if self._writer is not None:
+                with contextlib.suppress(OSError):
+                    self._writer.close()
             self._write_manifest(status, ended=wall_time_iso())
             failure = {
                 "schema_version": SCHEMA_VERSION,
@@ -161,11 +214,11 @@ class _Run:
                 "virtual_ns": self._conductor.clock.now_ns if self._conductor else None,
                 "at": wall_time_iso(),
             }
-            write_atomic(self._writer.directory / FAILURE, (json.dumps(failure, indent=1) + "\n").encode())
+            write_atomic(self._options.directory / FAILURE, (json.dumps(failure, indent=1) + "\n").encode())
 
-    def _build(self, assembly: Assembly, progress: Progress) -> Conductor:
+    def _build(self, assembly: Assembly, writer: RunWriter, progress: Progress) -> Conductor:
         scenario, agenda = self._scenario, Agenda()
-        servings = assembly.servings(agenda, self._writer)
+        servings = assembly.servings(agenda, writer)
         by_tier = {tier: [0, 0] for tier in scenario.tiers}
 
         def show(now_ns: int, request: Request) -> None:
@@ -182,7 +235,7 @@ class _Run:
             sites=assembly.sites(servings),
             servings=servings.values(),
             network=assembly.network,
-            recorder=self._writer,
+            recorder=writer,
             invariants=self._invariants,
             warmup_ns=scenario.warmup,
             keepalive_ns=scenario.network.transport.keepalive,
@@ -205,7 +258,8 @@ class _Run:
 
     def _write_manifest(self, status: str, ended: str | None = None) -> None:
         loaded, scenario, conductor = self._loaded, self._scenario, self._conductor
-        self._writer.manifest(
+        write_manifest(
+            self._options.directory,
             {
                 "schema_version": SCHEMA_VERSION,
                 "name": scenario.name,
@@ -224,12 +278,13 @@ class _Run:
                 "virtual_ns": conductor.clock.now_ns if conductor else None,
                 # While it runs nobody keeps this up to date, and a killed run leaves it as it is.
                 "issued": None if status == "running" else conductor.issued if conductor else 0,
-                **self._wall(),
+                **(self._wall_parts or self._wall()),
                 "objectives": objectives(scenario),
                 "invariants": {"checked": dict(self._invariants.checked), "broken": self._invariants.broken},
                 "children": self._assembly.children if self._assembly else {},
                 **self._account,
-            }
+                "lines": self._writer.lines() if self._writer is not None else None,
+            },
         )
 
     def _wall(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import msgspec
 
 from cosim.bridge.messages import Signature
 from cosim.results.records import EgressRecord, FrontendRecord, PromptRecord, RequestRecord, Status, StepRecord
-from cosim.results.store import SCENARIO, RunWriter
+from cosim.results.store import SCENARIO, RunWriter, write_manifest
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -186,7 +186,7 @@ def write_run(
             writer.request(record)
         for line in steps or []:
             writer.step(line)
-        writer.manifest(manifest(**({"issued": len(requests)} | changes)))
+        write_manifest(directory, manifest(**({"issued": len(requests)} | changes)))
     (directory / SCENARIO).write_text(scenario, encoding="utf-8")
     return directory
 
@@ -236,6 +236,6 @@ def made_up_run(directory: Path, seconds: int = 60, seed: int = 1) -> Path:
             writer.step(line)
         for second in range(seconds):
             writer.gauge(second * S, "edge", "num_requests_running", {"tier": "edge"}, float(second % 3))
-        writer.manifest(manifest(issued=len(records), virtual_ns=(seconds + 3) * S))
+        write_manifest(directory, manifest(issued=len(records), virtual_ns=(seconds + 3) * S))
     (directory / SCENARIO).write_text(SCENARIO_TEXT, encoding="utf-8")
     return directory

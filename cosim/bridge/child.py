@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -25,6 +26,8 @@ STOP_LIMIT_S = 2.0
 RECONNECT_MS = 10
 UNIX_PATH_LIMIT = 100
 DIRECTORY_PREFIX = "cosim-"
+# poll(2) takes milliseconds in an int.
+LONGEST_WAIT_S = 2_000_000
 
 
 class Runtime:
@@ -38,21 +41,35 @@ class Runtime:
         if len(str(base)) > UNIX_PATH_LIMIT - 50:
             base = Path("/tmp")
         _remove_abandoned(base)
-        self.directory = Path(tempfile.mkdtemp(prefix=f"{DIRECTORY_PREFIX}{os.getpid()}-", dir=base))
+        self.directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX, dir=base))
+        # The lock says that the directory is in use; the kernel drops it however this process ends.
+        self._lock = os.open(self.directory, os.O_RDONLY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.context = zmq.Context()
+        self._sockets = 0
+
+    def new_address(self) -> str:
+        """Address of a socket that nothing uses yet; numbered, because a path of a socket has 107 bytes at most."""
+        self._sockets += 1
+        return f"ipc://{self.directory}/{self._sockets}.sock"
 
     def close(self) -> None:
         """Close the sockets and remove the directory."""
         self.context.destroy(linger=0)
         shutil.rmtree(self.directory, ignore_errors=True)
+        os.close(self._lock)
 
 
 def _remove_abandoned(base: Path) -> None:
-    for directory in base.glob(f"{DIRECTORY_PREFIX}*-*"):
-        pid = directory.name.removeprefix(DIRECTORY_PREFIX).partition("-")[0]
+    for directory in base.glob(f"{DIRECTORY_PREFIX}*"):
         with contextlib.suppress(OSError):
-            if pid.isdecimal() and not Path("/proc", pid).exists() and directory.stat().st_uid == os.getuid():
-                shutil.rmtree(directory, ignore_errors=True)
+            handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(handle).st_uid == os.getuid() and any(directory.glob("*.sock")):
+                    shutil.rmtree(directory, ignore_errors=True)
+            finally:
+                os.close(handle)
 
 
 class Child:
@@ -79,7 +96,7 @@ class Child:
         self._runtime = runtime
         self._encode = msgspec.msgpack.Encoder().encode
         self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(reply_type)
-        address = f"ipc://{runtime.directory}/{role.replace('/', '_').replace(' ', '_')}.sock"
+        address = runtime.new_address()
         self._socket: zmq.Socket[bytes] = runtime.context.socket(zmq.PAIR)
         self._socket.setsockopt(zmq.LINGER, 0)
         # This side connects, so that messages can be queued before the child has bound its end.
@@ -115,7 +132,7 @@ class Child:
     def receive(self, expected: type[Reply], *, limit_s: float) -> Reply:
         """Wait for the reply. Raises ChildError when the child ends, reports a failure or is silent for too long."""
         start_ns = monotonic_ns()
-        ready = dict(self._poller.poll(int(limit_s * 1_000)))
+        ready = dict(self._poller.poll(int(min(limit_s, LONGEST_WAIT_S) * 1_000)))
         self.wait_ns += monotonic_ns() - start_ns
         if self._socket in ready:
             return self._decode(self._socket.recv(), expected)

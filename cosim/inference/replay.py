@@ -60,6 +60,14 @@ class Recording:
             self._read(f"the egress of {engine}")
         return self._egress[engine].popleft()
 
+    def check_used_up(self) -> None:
+        """Raise ReplayError if something was recorded that the replay did not ask for."""
+        waiting = [*self._prompts] if self._prompts else []
+        for name, steps in self._steps.items():
+            waiting += [f"step {step.index} of {name}" for step in steps]
+        if next(self._lines, None) is not None or waiting:
+            raise ReplayError("steps.jsonl has more than the replay asked for" + (f": {waiting[0]}" if waiting else ""))
+
     def _read(self, wanted: str) -> None:
         line = next(self._lines, None)
         if line is None:
@@ -88,10 +96,13 @@ class ReplayEngine:
         self._recording = recording
         self._rendered: set[str] = set()
         self._live: set[str] = set()
+        self._steps = 0
 
     def render(self, prompt: Prompt) -> RenderResult:
         """The recorded front end. Raises EngineRefusal for what was refused."""
         record = self._recording.frontend(self.name, prompt.request_id)
+        if record.duration_ns < 0:
+            raise ReplayError(f"the front end of {self.name} for {prompt.request_id} took {record.duration_ns} ns")
         if record.refused is not None:
             raise EngineRefusal(record.refused, record.duration_ns, "replayed")
         self._rendered.add(prompt.request_id)
@@ -120,6 +131,8 @@ class ReplayEngine:
         record = self._recording.step(self.name)
         self._check(record, at_ns)
         egress = self._recording.egress(self.name)
+        if set(egress.durations_ns) != set(record.tokens) or min(egress.durations_ns.values(), default=0) < 0:
+            raise ReplayError(f"the egress of step {record.index} of {self.name} does not fit the step's tokens")
         tokens = {
             request_id: Tokens(
                 count, n_bytes, reason, egress.durations_ns[request_id], record.cached_tokens.get(request_id, 0)
@@ -140,6 +153,9 @@ class ReplayEngine:
 
     def _check(self, record: StepRecord, at_ns: int) -> None:
         what = f"step {record.index} of {self.name}"
+        if record.index != self._steps or record.duration_ns < 0:
+            raise ReplayError(f"{what} ({record.duration_ns} ns) stands where step {self._steps} belongs")
+        self._steps += 1
         if record.t_start_ns != at_ns:
             raise ReplayError(f"{what} starts at {at_ns} ns, the recorded one at {record.t_start_ns} ns")
         strangers = sorted(set(record.scheduled) - self._live)

@@ -59,7 +59,8 @@ class StubEngine:
             self._running[request_id] = self._waiting.pop(request_id)
             scheduled[request_id] = self._running[request_id].prompt_tokens
         tokens = {request_id: self._token(request_id) for request_id in scheduled}
-        duration_ns = self._scaled(self._settings.prefill if admitted else self._settings.decode)
+        # A step takes time whatever the scale: without end at one instant a run would not come to its own end.
+        duration_ns = max(1, self._scaled(self._settings.prefill if admitted else self._settings.decode))
         return StepResult(
             duration_ns=duration_ns,
             source="predicted",

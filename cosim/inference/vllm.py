@@ -69,10 +69,10 @@ class EngineHost:
         """Wall time spent waiting for the child, start included."""
         return self.child.wait_ns
 
-    def wait_ready(self) -> EnginesReady:
+    def wait_ready(self, *, limit_s: float = START_LIMIT_S) -> EnginesReady:
         """Wait until every engine is warm. Raises ChildError."""
         if self._ready is None:
-            ready = self.child.receive(EnginesReady, limit_s=START_LIMIT_S)
+            ready = self.child.receive(EnginesReady, limit_s=limit_s)
             if ready.version != PROTOCOL_VERSION:
                 what = f"speaks protocol version {ready.version} instead of {PROTOCOL_VERSION}"
                 raise ChildError(self.child.role, what, self.child.log)

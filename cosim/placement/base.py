@@ -31,6 +31,10 @@ class View:
     in_flight: dict[str, int]
 
 
+class PlacementError(Exception):
+    """A policy chose what does not exist."""
+
+
 class Placement(Protocol):
     """A policy; brought by an entry point of the group `cosim.placement`, called with its `options`."""
 

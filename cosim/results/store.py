@@ -41,6 +41,11 @@ def write_atomic(path: Path, content: bytes) -> None:
     os.replace(temporary, path)
 
 
+def write_manifest(directory: Path, content: dict[str, object]) -> None:
+    """Write manifest.json anew; the latest call counts."""
+    write_atomic(directory / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
+
+
 class _Lines:
     """A file of JSON lines with a buffer of its own, bounded by a number of lines."""
 
@@ -54,19 +59,20 @@ class _Lines:
         self._encoder = msgspec.json.Encoder()
         self._buffer = bytearray()
         self._lines = 0
+        self.written = 0
 
     def write(self, record: RequestRecord | StepsLine) -> None:
         self._buffer += self._encoder.encode(record)
         self._buffer += b"\n"
         self._lines += 1
+        self.written += 1
         if self._lines >= FLUSH_LINES:
             self.flush()
 
     def flush(self) -> None:
-        view = memoryview(bytes(self._buffer))
-        while view:
-            view = view[self._file.write(view) :]
-        self._buffer.clear()
+        # What a full disk did not take stays here, so that a later try neither loses nor doubles a part of a line.
+        while self._buffer:
+            del self._buffer[: self._file.write(self._buffer)]
         self._lines = 0
 
     def close(self) -> None:
@@ -116,9 +122,9 @@ class RunWriter:
         self._timeseries.add(t_ns, source, metric, labels, value)
         self._flush_if_due()
 
-    def manifest(self, content: dict[str, object]) -> None:
-        """Write manifest.json anew; the latest call counts."""
-        write_atomic(self.directory / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
+    def lines(self) -> dict[str, int]:
+        """Lines written so far by file, so that a reader can tell a file that was cut."""
+        return {"requests": self._requests.written, "steps": self._steps.written}
 
     def flush(self) -> None:
         """Hand to the operating system what is buffered, but for requests whose order is still open."""
@@ -174,8 +180,8 @@ def read_manifest(directory: Path) -> dict[str, object]:
     path = directory / MANIFEST
     try:
         content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise _missing(path) from None
+    except OSError as error:
+        raise _missing(path, error) from None
     except ValueError as error:
         raise ResultsError(f"{path}: not JSON ({error}); restore the file or run the scenario again") from None
     if not isinstance(content, dict):
@@ -188,19 +194,20 @@ def read_scenario_text(directory: Path) -> str:
     path = directory / SCENARIO
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise _missing(path) from None
+    except OSError as error:
+        raise _missing(path, error) from None
 
 
-def _missing(path: Path) -> ResultsError:
-    return ResultsError(f"{path} is missing; is {path.parent} the directory of a run (-o of `cosim run`)?")
+def _missing(path: Path, error: OSError) -> ResultsError:
+    what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+    return ResultsError(f"{path} {what}; is {path.parent} the directory of a run (-o of `cosim run`)?")
 
 
 def _read(path: Path, decoder: msgspec.json.Decoder[T]) -> Iterator[T]:
     try:
         file = open(path, "rb")  # noqa: SIM115
-    except FileNotFoundError:
-        raise _missing(path) from None
+    except OSError as error:
+        raise _missing(path, error) from None
     with file:
         for number, line in enumerate(file, 1):
             try:

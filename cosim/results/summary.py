@@ -76,6 +76,7 @@ def summarise(directory: Path) -> dict[str, Any]:
     evidence = Evidence(
         status=_text(manifest.get("status")),
         issued=_integer(manifest.get("issued")),
+        lines={str(name): n for name, n in _mapping(manifest.get("lines")).items() if isinstance(n, int)},
         broken=[str(text) for text in (_mapping(manifest.get("invariants")).get("broken") or [])],
         min_requests=validity.get("min_requests"),
         max_error_share=validity.get("max_error_share"),
@@ -159,6 +160,7 @@ def _tiers_with_clients(scenario: dict[str, Any]) -> set[str]:
 def _engines(directory: Path, evidence: Evidence) -> dict[str, _Engine]:
     engines: dict[str, _Engine] = {}
     for line in read_steps(directory):
+        evidence.step_lines += 1
         if isinstance(line, StepRecord):
             engine = engines.setdefault(line.engine, _Engine())
             engine.steps += 1

@@ -40,12 +40,15 @@ class Cases:
 class Evidence:
     """What a verdict rests on; None where the manifest does not say it.
 
+    `ended` and `step_lines` are the lines found in requests.jsonl and steps.jsonl, `lines` those that were written.
     `tiers` holds every tier that has clients. `unbalanced`, `parts_off` name connections and requests.
     """
 
     status: str | None = None
     issued: int | None = None
     ended: int = 0
+    step_lines: int = 0
+    lines: dict[str, int] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     tiers: dict[str, TierCount] = field(default_factory=dict)
     min_requests: int | None = None
@@ -96,6 +99,12 @@ def _ending(evidence: Evidence) -> list[str]:
             f"{evidence.ended} requests ended but {evidence.issued} were issued: a request is recorded twice; please "
             "report this as a bug"
         )
+    for name, found in (("requests", evidence.ended), ("steps", evidence.step_lines)):
+        written = evidence.lines.get(name, found)
+        if written != found:
+            reasons.append(
+                f"{name}.jsonl has {found} lines of {written} that were written; restore the file or run it again"
+            )
     return reasons
 
 

@@ -10,6 +10,8 @@ from cosim.scenario.section import Name, Section, problem
 from cosim.scenario.units import Duration, PositiveDuration, Rate, Ratio, Size
 
 MTU_LEAST_BYTES = 576
+MOST_PATHS = 250
+LONGEST_LINK_DELAY_NS = 3600 * 10**9
 
 
 class LinkDirection(Section):
@@ -76,7 +78,7 @@ class _Network(Section):
     transport: Transport = Transport()
 
     @model_validator(mode="after")
-    def _queues_take_a_packet(self) -> _Network:
+    def _links_are_possible(self) -> _Network:
         named: list[tuple[tuple[str, ...], LinkDirection | Path]] = [
             (("access", "uplink"), self.access.uplink),
             (("access", "downlink"), self.access.downlink),
@@ -88,6 +90,9 @@ class _Network(Section):
                 limit = getattr(link, key, None)
                 if limit is not None and limit < self.ue_mtu:
                     raise problem((*keys, key), f"{limit} bytes hold no packet", f"at least ue_mtu ({self.ue_mtu} B)")
+            for key in ("delay", "delay_up", "delay_down"):
+                if (getattr(link, key, None) or 0) > LONGEST_LINK_DELAY_NS:
+                    raise problem((*keys, key), "is longer than any link's", "at most 1h")
         return self
 
 
@@ -95,6 +100,7 @@ class Ns3Network(_Network):
     """Real packets and TCP in an ns-3 process."""
 
     kind: Literal["ns3"]
+    paths: dict[Name, Path] = Field(min_length=1, max_length=MOST_PATHS)
     pcap: bool = Field(False, description="Write a pcap file for each node.")
 
 

@@ -62,6 +62,8 @@ def dotted(keys: KeyPath) -> str:
 
 def read(path: Path, environment: Mapping[str, str] | None = None) -> Source:
     """Read a YAML file. Raises ScenarioError with the line of what cannot be read."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise _fault(str(path), None, "is no plain file", "the path of a scenario file")
     try:
         raw = path.read_bytes()
     except OSError as error:

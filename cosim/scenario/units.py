@@ -150,7 +150,7 @@ Rate = Annotated[
         "100Mbit/s",
         _write_rate,
         readings=("bit/s", "Mbit/s"),
-        most=10**13,
+        most=10**12,
         positive=True,
     ),
 ]

@@ -71,14 +71,16 @@ def test_what_a_killed_run_left_is_removed(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def check_what_is_removed(folder: Path) -> None:
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    abandoned, used = folder / f"cosim-{ended.pid}-x", folder / f"cosim-{os.getpid()}-x"
-    for directory in (abandoned, used):
+    abandoned, foreign = folder / "cosim-abandoned", folder / "cosim-notes"
+    for directory in (abandoned, foreign):
         directory.mkdir()
+    (abandoned / "1.sock").touch()
+    used = Runtime()
+    (used.directory / "1.sock").touch()
     runtime = Runtime()
-    assert sorted(folder.iterdir()) == sorted([used, runtime.directory])
-    runtime.close()
+    assert sorted(folder.iterdir()) == sorted([foreign, used.directory, runtime.directory])
+    for each in (used, runtime):
+        each.close()
 
 
 def test_socket_directory_is_private(runtime: Runtime) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cosim.results import store
 from cosim.results.records import EgressRecord, FrontendRecord, PromptRecord, StepsLine
-from cosim.results.store import ResultsError, RunWriter, read_manifest, read_requests, read_steps
+from cosim.results.store import ResultsError, RunWriter, read_manifest, read_requests, read_steps, write_manifest
 from tests.results_factory import MS, made_up_run, request, step
 
 
@@ -144,8 +144,8 @@ def test_lines_reach_the_file_in_time(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_manifest_is_replaced_whole(tmp_path: Path) -> None:
     with RunWriter(tmp_path) as writer:
-        writer.manifest({"status": "running"})
-        writer.manifest({"status": "finished", "seed": 1})
+        write_manifest(writer.directory, {"status": "running"})
+        write_manifest(writer.directory, {"status": "finished", "seed": 1})
     assert read_manifest(tmp_path) == {"status": "finished", "seed": 1}
     assert not list(tmp_path.glob("*.tmp"))
     assert (tmp_path / "logs").is_dir()
