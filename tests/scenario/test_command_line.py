@@ -196,3 +196,78 @@ def test_a_raised_delay_moves_warm_requests_by_its_round_trip_and_local_ones_not
 
 def requests(directory: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (directory / "requests.jsonl").read_text().splitlines()]
+
+
+def test_force_leaves_what_is_no_run_alone(file: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "project" / "logs" / "mine"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("precious")
+    done = cosim("run", file, "-o", tmp_path / "project", "--force")
+    assert done.returncode == 2
+    assert "is no run" in done.stderr
+    assert mine.read_text() == "precious"
+
+
+def test_two_runs_into_one_directory_are_refused(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "cosim", "run", str(long_run(tmp_path)), "-o", str(out), "--ui", "none"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        wait_for(out / "requests.jsonl")
+        second = cosim("run", file, "-o", out, "--force")
+        first.kill()
+    assert second.returncode == 2
+    assert "another run is writing" in second.stderr
+
+
+def test_a_recording_is_not_overwritten_by_its_own_replay(file: Path, tmp_path: Path) -> None:
+    rec = tmp_path / "rec"
+    assert cosim("run", file, "-o", rec).returncode == 0
+    before = (rec / "steps.jsonl").read_bytes()
+    repeats = f"tiers.edge.engine={{kind: replay, run: {rec}}}"
+    assert cosim("run", file, "-o", rec, "--force", "--set", repeats).returncode == 2
+    assert (rec / "steps.jsonl").read_bytes() == before
+    assert cosim("run", file, "-o", tmp_path / "again", "--set", repeats).returncode == 0
+
+
+@pytest.mark.parametrize(("redirection", "code"), [(">&-", 0), ("2>&-", 0), (">/dev/full", 3)])
+def test_closed_and_full_streams(file: Path, tmp_path: Path, redirection: str, code: int) -> None:
+    command = f'"$0" -m cosim run "$1" -o "$2" {redirection}'
+    done = subprocess.run(["sh", "-c", command, sys.executable, file, tmp_path / "out"], capture_output=True, text=True)
+    assert done.returncode == code
+    assert "Traceback" not in done.stdout + done.stderr
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["verdict"] == "VALID"
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nowhere"])
+def test_a_place_that_cannot_hold_a_run_is_exit_2(file: Path, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    done = cosim("run", file, "-o", tmp_path / place)
+    assert done.returncode == 2
+    assert "choose" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_killed_run_can_be_reported_and_says_that_it_was_killed(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "cosim", "run", str(long_run(tmp_path)), "-o", str(out), "--ui", "none"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_for(out / "requests.jsonl")
+        process.kill()
+    assert cosim("report", out).returncode == 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["verdict"] == "INVALID"
+    assert summary["requests"]["unfinished"] is None
+    assert not any("bug" in reason for reason in summary["reasons"])
+    replayed = cosim("replay", out, "-o", tmp_path / "again")
+    assert replayed.returncode == 3
+    assert "cut short" in replayed.stderr
+
+
+def test_a_cut_record_is_no_valid_run(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert cosim("run", file, "-o", out).returncode == 0
+    steps = (out / "steps.jsonl").read_text().splitlines(keepends=True)
+    (out / "steps.jsonl").write_text("".join(steps[:-2]))
+    cosim("report", out)
+    assert json.loads((out / "summary.json").read_text())["verdict"] == "INVALID"
+    assert cosim("replay", out, "-o", tmp_path / "again").returncode == 3
