@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from cosim.scenario.clients import ClientGroup
+
 OnOverrun = Literal["overlap", "skip", "queue"]
 
 
@@ -35,6 +37,24 @@ class Question:
         if not self._made:
             self._made.append(self.make_body())
         return self._made[0]
+
+
+def ask(
+    group: ClientGroup, *, client: str, index: int, t_scheduled_ns: int, make_body: Callable[[], bytes]
+) -> Question:
+    """The question with a number of a client, with what its group says of every question."""
+    return Question(
+        request_id=f"{client}-{index:06d}",
+        client=client,
+        tier=group.tier,
+        t_scheduled_ns=t_scheduled_ns,
+        prompt_tokens=group.prompt_tokens,
+        output_tokens=group.output_tokens,
+        timeout_ns=group.timeout,
+        cancel_after_ns=group.cancel_after,
+        cancel_after_chunks=group.cancel_after_chunks,
+        make_body=make_body,
+    )
 
 
 class Client(Protocol):

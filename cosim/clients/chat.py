@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from cosim.clients.base import OnOverrun, Question
+from cosim.clients.base import OnOverrun, Question, ask
 from cosim.clients.body import chat_body, text_of
 from cosim.clients.streams import stream
 from cosim.scenario.clients import Chat, ClosedLoop, PoissonArrivals
@@ -36,16 +36,11 @@ class ChatClient:
             return None
         self._count += 1
         text = text_of(self._settings.prompt_tokens, self._words)
-        return Question(
-            request_id=f"{self.name}-{index:06d}",
+        return ask(
+            self._settings,
             client=self.name,
-            tier=self.tier,
+            index=index,
             t_scheduled_ns=self._due_ns,
-            prompt_tokens=self._settings.prompt_tokens,
-            output_tokens=self._settings.output_tokens,
-            timeout_ns=self._settings.timeout,
-            cancel_after_ns=self._settings.cancel_after,
-            cancel_after_chunks=self._settings.cancel_after_chunks,
             make_body=lambda: self._body(index, text),
         )
 
