@@ -88,6 +88,7 @@ class Conductor:
         self.clock = Clock()
         self.issued = 0
         self.ended = 0
+        self.sent_bytes: Counter[tuple[int, bool]] = Counter()
         self._agenda = agenda
         self._clients = {client.name: _ClientState(client) for client in clients}
         self._placement = placement
@@ -124,11 +125,16 @@ class Conductor:
             horizon_ns = self._agenda.next_ns()
             assert horizon_ns is not None, "an open request has a timeout, and that is an event"
             now_ns, deliveries = self._network.advance(horizon_ns)
-            self.clock.advance_to(now_ns)
+            self._move_to(now_ns)
             for delivery in deliveries:
                 self._agenda.at(delivery.t_ns, Priority.DELIVERY, partial(self._deliver, delivery))
             self._apply_all(now_ns)
             self._start_steps(now_ns)
+
+    def _move_to(self, now_ns: int) -> None:
+        before_ns = self.clock.now_ns
+        self._invariants.check("time_forward", now_ns >= before_ns, lambda: f"from {before_ns} ns to {now_ns} ns")
+        self.clock.advance_to(now_ns)
 
     def _apply_all(self, now_ns: int) -> None:
         """Apply what is due, and begin what front ends and egresses can begin, until nothing is left at `now_ns`."""
@@ -253,6 +259,7 @@ class Conductor:
         assert request.connection is not None
         self._message_count += 1
         self._messages[self._message_count] = _Message(request, self.clock.now_ns, n_bytes, tokens)
+        self.sent_bytes[request.connection.number, tokens is None] += n_bytes
         self._network.send(
             request.connection.number,
             self._message_count,

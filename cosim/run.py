@@ -10,6 +10,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -247,13 +248,15 @@ class _Run:
         """Ask the network for its byte account and check that it adds up, connection by connection."""
         from msgspec import to_builtins
 
-        assert self._conductor is not None
+        conductor = self._conductor
+        assert conductor is not None
         account = assembly.network.account()
         for entry in account.connections:
-            adds_up = entry.sent == entry.delivered + entry.lost + entry.discarded
-            self._invariants.check("bytes", adds_up, lambda entry=entry: f"connection {entry}")  # type: ignore[misc]
-        all_ended = self._conductor.issued == self._conductor.ended
-        self._invariants.check("all_end", all_ended, lambda: f"{self._conductor.issued} issued")  # type: ignore[union-attr]
+            handed_over = conductor.sent_bytes[entry.connection, entry.up]
+            adds_up = handed_over == entry.sent == entry.delivered + entry.lost + entry.discarded
+            self._invariants.check("bytes", adds_up, partial("{} of {} bytes".format, entry, handed_over))
+        all_ended = conductor.issued == conductor.ended
+        self._invariants.check("all_end", all_ended, lambda: f"{conductor.ended} of {conductor.issued} requests ended")
         self._account = {"connections": to_builtins(account.connections), "links": to_builtins(account.links)}
 
     def _write_manifest(self, status: str, ended: str | None = None) -> None:
