@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,9 +63,10 @@ def dotted(keys: KeyPath) -> str:
 
 def read(path: Path, environment: Mapping[str, str] | None = None) -> Source:
     """Read a YAML file. Raises ScenarioError with the line of what cannot be read."""
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise _fault(str(path), None, "is no plain file", "the path of a scenario file")
     try:
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            # A pipe or a device could be read for ever.
+            raise _fault(str(path), None, "is no plain file", "the path of a scenario file")
         raw = path.read_bytes()
     except OSError as error:
         raise _fault(str(path), None, f"cannot be read: {error.strerror}", "the path of a scenario file") from error
