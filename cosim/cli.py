@@ -163,13 +163,11 @@ def _load(path: Path, settings: list[str], environment: dict[str, str] | None = 
 def _execute(
     loaded: Loaded, directory: Path, *, force: bool, ui: Ui, json_: bool, replay_of: Path | None = None
 ) -> dict[str, Any]:
-    from cosim.results.terminal import Progress
+    from cosim.results.terminal import Progress, choose_mode
     from cosim.run import RunFailedError, RunOptions, TerminatedError, execute
 
-    mode: Literal["rich", "plain", "none"]
-    mode = ("rich" if sys.stderr.isatty() else "plain") if ui == "auto" else ui
     options = RunOptions(directory, force, tuple(sys.argv), replay_of)
-    progress = Progress(mode, loaded.scenario.warmup + loaded.scenario.duration)
+    progress = Progress(choose_mode(ui), loaded.scenario.warmup + loaded.scenario.duration)
     try:
         summary = execute(loaded, options, progress)
     except (KeyboardInterrupt, RunFailedError, TerminatedError):

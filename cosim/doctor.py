@@ -56,11 +56,6 @@ def checks() -> list[Check]:
         return [future.result() for future in [pool.submit(probe) for probe in probes]]
 
 
-def healthy(results: Iterable[Check]) -> bool:
-    """Whether nothing that cosim needs is missing."""
-    return all(check.ok is not False for check in results)
-
-
 def run(results: Iterable[Check] | None = None) -> list[str]:
     """The checks as lines of text, each thing to mend followed by its command."""
     lines = []

@@ -220,13 +220,13 @@ class _Run:
     def _build(self, assembly: Assembly, writer: RunWriter, progress: Progress) -> Conductor:
         scenario, agenda = self._scenario, Agenda()
         servings = assembly.servings(agenda, writer)
-        by_tier = {tier: [0, 0] for tier in scenario.tiers}
+        ended = dict.fromkeys(scenario.tiers, 0)
 
         def show(now_ns: int, request: Request) -> None:
             assert self._conductor is not None
             if request.tier is not None:
-                by_tier[request.tier][1] += 1
-            counts = {tier: (ended, ended) for tier, (_, ended) in by_tier.items() if ended}
+                ended[request.tier] += 1
+            counts = {tier: (n, n) for tier, n in ended.items() if n}
             progress.update(now_ns, self._conductor.issued, self._conductor.ended, counts)
 
         return Conductor(

@@ -10,8 +10,6 @@ import numpy as np
 
 from cosim.clients.streams import stream
 
-TEXTURES = 8
-
 
 class FrameSource(Protocol):
     """Frame by number."""

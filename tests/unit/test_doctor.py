@@ -46,11 +46,6 @@ def test_lines_show_state_detail_and_mend() -> None:
     ]
 
 
-def test_optional_things_do_not_make_a_machine_unhealthy() -> None:
-    assert doctor.healthy([Check("a", True, ""), Check("b", None, "")])
-    assert not doctor.healthy([Check("a", True, ""), Check("b", False, "", "mend it")])
-
-
 def test_a_machine_without_programs_and_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
