@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from cosim.bridge.messages import Closed, Connected, Delivered, Delivery, Direction, Reset, Tokens
+from cosim.bridge.messages import Direction, Tokens
 from cosim.clients.base import Client, Question
-from cosim.clock import Agenda, Clock, Event, Priority
+from cosim.clock import Agenda, Clock, Priority
+from cosim.http.connections import HttpConnections
 from cosim.invariants import Invariants
 from cosim.network.base import Network
-from cosim.network.pool import Connection, ConnectionPool
 from cosim.placement.base import Placement, PlacementError, View
 from cosim.request import Request
 from cosim.results.records import PromptRecord, Status
@@ -55,16 +55,6 @@ class _ClientState:
     held: deque[Question] = field(default_factory=deque)
 
 
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """A prompt (`tokens` None) or a chunk on its way."""
-
-    request: Request
-    sent_ns: int
-    n_bytes: int
-    tokens: Tokens | None
-
-
 class Conductor:
     """Runs one scenario in virtual time; see the module for how."""
 
@@ -88,7 +78,10 @@ class Conductor:
         self.clock = Clock()
         self.issued = 0
         self.ended = 0
-        self.sent_bytes: Counter[tuple[int, bool]] = Counter()
+        self.http = HttpConnections(
+            clock=self.clock, agenda=agenda, network=network, invariants=invariants, keepalive_ns=keepalive_ns
+        )
+        self.http.attach(self)
         self._agenda = agenda
         self._clients = {client.name: _ClientState(client) for client in clients}
         self._placement = placement
@@ -97,19 +90,12 @@ class Conductor:
         self._recorder = recorder
         self._invariants = invariants
         self._warmup_ns = warmup_ns
-        self._keepalive_ns = keepalive_ns
         self._knobs = knobs
         self._observe = observe
         self._progress = progress
-        self._pool = ConnectionPool()
-        self._idle_timers: dict[int, Event] = {}
-        self._users: dict[int, Request] = {}
-        self._messages: dict[int, _Message] = {}
-        self._message_count = 0
         self._arrivals_to_come = 0
         self._in_flight: Counter[str] = Counter()
         self._stirred: dict[Serving, None] = {}
-        self._least_delay_ns: dict[tuple[str, bool], int] = {}
         for serving in servings:
             serving.attach(self)
 
@@ -127,7 +113,7 @@ class Conductor:
             now_ns, deliveries = self._network.advance(horizon_ns)
             self._move_to(now_ns)
             for delivery in deliveries:
-                self._agenda.at(delivery.t_ns, Priority.DELIVERY, partial(self._deliver, delivery))
+                self._agenda.at(delivery.t_ns, Priority.DELIVERY, partial(self.http.deliver, delivery))
             self._apply_all(now_ns)
             self._start_steps(now_ns)
 
@@ -153,6 +139,12 @@ class Conductor:
     def stir(self, serving: Serving) -> None:
         """Note that something may begin at an engine at this instant."""
         self._stirred[serving] = None
+
+    def _turn(self, knob: KnobChange) -> None:
+        _, link, up, values = knob
+        self._observe(self.clock.now_ns, f"knob {link} {'up' if up else 'down'}")
+        self._network.set(link, up=up, value=values, at_ns=self.clock.now_ns)
+        self.http.links_changed()
 
     # Clients: arrival, sending, giving up.
 
@@ -198,29 +190,22 @@ class Conductor:
             self._start_timer(request, question.cancel_after_ns, "cancelled", "the client gave up")
         if site.path is None:
             request.serving.take(request, now_ns)
-            return
-        connection, new = self._pool.acquire(question.client, site.path)
-        request.connection, request.connection_use = connection, "new" if new else "reused"
-        self._users[connection.number] = request
-        if new:
-            self._network.open(connection.number, question.client, site.path, now_ns)
         else:
-            self._agenda.cancel(self._idle_timers.pop(connection.number))
-        self._transmit(request, request.bytes_up, None, wakes=True)
+            self.http.send(request, site.path)
 
     def _start_timer(self, request: Request, after_ns: int, status: Status, error: str) -> None:
         t_ns = self.clock.now_ns + after_ns
         request.timers.append(self._agenda.at(t_ns, Priority.CLIENT, lambda: self._give_up(request, status, error)))
 
     def _give_up(self, request: Request, status: Status, error: str | None) -> None:
-        """The client closes its connection; the server learns of it when the close has crossed the network."""
+        """The client waits no longer."""
         for delivery in self._network.settle(self.clock.now_ns):
-            self._deliver(delivery)
+            self.http.deliver(delivery)
         if request.status is not None:
             return
         self._end(request, status, error)
         if request.connection is not None:
-            self._close(request.connection, wakes=not request.left_server)
+            self.http.abandon(request)
         elif request.serving is not None:
             request.serving.abort(request)
 
@@ -253,91 +238,22 @@ class Conductor:
         if state.client.closed_loop:
             self._schedule_next(state, self.clock.now_ns)
 
-    # The network: messages out, deliveries in.
+    # The ends of HTTP's connections: what arrives there.
 
-    def _transmit(self, request: Request, n_bytes: int, tokens: Tokens | None, *, wakes: bool) -> None:
-        assert request.connection is not None
-        self._message_count += 1
-        self._messages[self._message_count] = _Message(request, self.clock.now_ns, n_bytes, tokens)
-        self.sent_bytes[request.connection.number, tokens is None] += n_bytes
-        self._network.send(
-            request.connection.number,
-            self._message_count,
-            n_bytes,
-            self.clock.now_ns,
-            up=tokens is None,
-            wakes=wakes,
-        )
+    def on_prompt(self, request: Request, t_ns: int) -> None:
+        """A prompt is complete at its server."""
+        self._observe(t_ns, f"prompt {request.request_id}")
+        assert request.serving is not None
+        request.serving.take(request, t_ns)
 
-    def _deliver(self, delivery: Delivery) -> None:
-        """Apply what the network reports, at the time at which it happened there."""
-        if isinstance(delivery, Delivered):
-            message = self._messages.pop(delivery.message)
-            self._check_causality(message, delivery)
-            if message.tokens is None:
-                self._observe(delivery.t_ns, f"prompt {message.request.request_id}")
-                message.request.uplink = message.request.uplink or delivery
-                assert message.request.serving is not None
-                message.request.serving.take(message.request, delivery.t_ns)
-            else:
-                if message.tokens.finish_reason is not None:
-                    message.request.downlink = delivery
-                self._receive_chunk(message.request, message.tokens, message.n_bytes, delivery.t_ns)
-        elif isinstance(delivery, Connected):
-            request = self._users.get(delivery.connection)
-            if request is not None and request.connection is not None:
-                request.connection.t_connected_ns = delivery.t_ns
-        elif isinstance(delivery, Closed):
-            self._server_sees_close(delivery.connection)
-        elif isinstance(delivery, Reset):
-            self._lose_connection(delivery)
+    def on_abandoned(self, request: Request) -> None:
+        """The server sees that a client has gone."""
+        assert request.serving is not None
+        request.serving.abort(request)
 
-    def _check_causality(self, message: _Message, delivery: Delivered) -> None:
-        connection = message.request.connection
-        assert connection is not None
-        key = connection.path, message.tokens is None
-        if key not in self._least_delay_ns:
-            self._least_delay_ns[key] = self._network.minimum_delay_ns(key[0], up=key[1])
-        earliest_ns = message.sent_ns + max(1, self._least_delay_ns[key])
-        holds = delivery.t_ns >= earliest_ns and delivery.emitted_ns >= message.sent_ns
-        self._invariants.check(
-            "causality", holds, lambda: f"{message.request.request_id} arrived at {delivery.t_ns} ns"
-        )
-
-    def _server_sees_close(self, number: int) -> None:
-        request = self._users.pop(number, None)
-        if request is not None and request.serving is not None and not request.left_server:
-            request.serving.abort(request)
-        for message in [key for key, entry in self._messages.items() if _is_on(entry, number)]:
-            del self._messages[message]
-
-    def _lose_connection(self, reset: Reset) -> None:
-        timer = self._idle_timers.pop(reset.connection, None)
-        if timer is not None:
-            self._agenda.cancel(timer)
-            self._pool.remove(reset.connection)
-        request = self._users.get(reset.connection)
-        if request is not None and request.connection is not None:
-            request.connection.closed = True
-            if request.status is None:
-                self._end(request, "error", "TCP gave the connection up after too many retransmissions")
-        self._server_sees_close(reset.connection)
-
-    def _close(self, connection: Connection, *, wakes: bool) -> None:
-        if not connection.closed:
-            connection.closed = True
-            self._network.close(connection.number, self.clock.now_ns, wakes=wakes)
-
-    def _close_idle(self, connection: Connection) -> None:
-        self._idle_timers.pop(connection.number)
-        self._pool.remove(connection.number)
-        self._close(connection, wakes=False)
-
-    def _turn(self, knob: KnobChange) -> None:
-        _, link, up, values = knob
-        self._observe(self.clock.now_ns, f"knob {link} {'up' if up else 'down'}")
-        self._network.set(link, up=up, value=values, at_ns=self.clock.now_ns)
-        self._least_delay_ns.clear()
+    def on_broken(self, request: Request, text: str) -> None:
+        """A connection broke under a request."""
+        self._end(request, "error", text)
 
     # Answers.
 
@@ -349,11 +265,11 @@ class Conductor:
             return
         request.chunks_written += 1
         if request.connection is None:
-            self._receive_chunk(request, tokens, tokens.n_bytes, now_ns)
+            self.on_answer(request, tokens, tokens.n_bytes, now_ns)
             return
         last = tokens.finish_reason is not None
         wakes = last or request.chunks_written == request.question.cancel_after_chunks
-        self._transmit(request, tokens.n_bytes, tokens, wakes=wakes)
+        self.http.answer(request, tokens, tokens.n_bytes, wakes=wakes)
 
     def on_refusal(self, request: Request, text: str, now_ns: int) -> None:
         """The server answered with an error instead of tokens."""
@@ -363,11 +279,12 @@ class Conductor:
         n_bytes = self._sites[request.tier or ""].refusal_bytes(text)
         answer = Tokens(count=0, n_bytes=n_bytes, finish_reason="error", egress_ns=0, cached_tokens=0)
         if request.connection is None:
-            self._receive_chunk(request, answer, n_bytes, now_ns)
+            self.on_answer(request, answer, n_bytes, now_ns)
         else:
-            self._transmit(request, n_bytes, answer, wakes=True)
+            self.http.answer(request, answer, n_bytes, wakes=True)
 
-    def _receive_chunk(self, request: Request, tokens: Tokens, n_bytes: int, t_ns: int) -> None:
+    def on_answer(self, request: Request, tokens: Tokens, n_bytes: int, t_ns: int) -> None:
+        """A chunk, or an error answer, is at the client."""
         if request.status is not None:
             return  # It gave up at an earlier chunk of this instant.
         request.bytes_down += n_bytes
@@ -376,20 +293,6 @@ class Conductor:
             request.output_tokens += tokens.count
         self._observe(t_ns, f"chunk {request.request_id}")
         if tokens.finish_reason is not None:
-            if request.connection is not None:
-                self._keep_alive(request.connection)  # First, so that the client's next request can use it.
             self._end(request, "ok" if request.refusal is None else "error", request.refusal)
         elif len(request.chunk_times_ns) == request.question.cancel_after_chunks:
             self._give_up(request, "cancelled", "the client had read enough")
-
-    def _keep_alive(self, connection: Connection) -> None:
-        del self._users[connection.number]
-        self._pool.release(connection)
-        t_ns = self.clock.now_ns + self._keepalive_ns
-        timer = self._agenda.at(t_ns, Priority.CLIENT, lambda: self._close_idle(connection))
-        self._idle_timers[connection.number] = timer
-
-
-def _is_on(message: _Message, number: int) -> bool:
-    connection = message.request.connection
-    return connection is not None and connection.number == number

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cosim.bridge.messages import Delivered
 from cosim.clients.base import Question
 from cosim.clock import Event
-from cosim.network.pool import Connection
+from cosim.http.pool import Connection
 from cosim.results.records import ConnectionUse, RequestRecord, Status
 
 if TYPE_CHECKING:

@@ -252,7 +252,7 @@ class _Run:
         assert conductor is not None
         account = assembly.network.account()
         for entry in account.connections:
-            handed_over = conductor.sent_bytes[entry.connection, entry.up]
+            handed_over = conductor.http.sent_bytes[entry.connection, entry.up]
             adds_up = handed_over == entry.sent == entry.delivered + entry.lost + entry.discarded
             self._invariants.check("bytes", adds_up, partial("{} of {} bytes".format, entry, handed_over))
         all_ended = conductor.issued == conductor.ended

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cosim.network.pool import ConnectionPool
+from cosim.http.pool import ConnectionPool
 
 
 def test_an_overlapping_request_opens_a_new_connection() -> None:
