@@ -26,6 +26,7 @@ from cosim.bridge.messages import (
     Direction,
     Link,
     LinkCounters,
+    Lose,
     NetworkReady,
     NetworkRequest,
     Open,
@@ -156,6 +157,8 @@ class NetworkProcess:
             network.Open(command.at_ns, command.connection, command.ue, command.path)
         elif isinstance(command, Close):
             network.Close(command.at_ns, command.connection, command.wakes)
+        elif isinstance(command, Lose):
+            network.Lose(command.at_ns, command.link, command.up, command.segment)
         else:
             network.Set(command.at_ns, command.link, command.up, self._direction(command.value))
 

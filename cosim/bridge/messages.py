@@ -120,7 +120,16 @@ class Set(msgspec.Struct, frozen=True, tag=True, array_like=True):
     value: Direction
 
 
-Command = Open | Send | Close | Set
+class Lose(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Lose one TCP segment with payload: the `segment`-th, counted from 1, that a direction of a link is given next."""
+
+    at_ns: int
+    link: str
+    up: bool
+    segment: int
+
+
+Command = Open | Send | Close | Set | Lose
 
 
 class Advance(msgspec.Struct, frozen=True, tag=True):

@@ -18,6 +18,7 @@ from cosim.bridge.messages import (
     Delivered,
     Delivery,
     Direction,
+    Lose,
     NetworkReady,
     NetworkReply,
     Open,
@@ -89,6 +90,10 @@ class Ns3Network:
         """Give a direction of a link new values; packets keep their order."""
         self._outstanding.changed(link, value, up=up)
         self._commands.append(Set(at_ns, link, up, value))
+
+    def lose(self, link: str, *, up: bool, segment: int, at_ns: int) -> None:
+        """Lose one segment: the one with this number, from 1, of those that a direction of a link is given next."""
+        self._commands.append(Lose(at_ns, link, up, segment))
 
     def advance(self, until_ns: int) -> tuple[int, list[Delivery]]:
         """Move to the first consequential delivery or to `until_ns`; returns the time reached and what arrived."""

@@ -5,6 +5,7 @@
 #include "ns3/simulator.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace cosim
@@ -33,6 +34,17 @@ std::string
 StreamName(const std::string& link, bool up, const char* purpose)
 {
     return link + (up ? "/up/" : "/down/") + purpose;
+}
+
+/// Payload of an IPv4 packet with TCP (RFC 791 3.1 without options, RFC 9293 3.1).
+int64_t
+PayloadBytes(const ns3::Packet& packet)
+{
+    constexpr std::size_t kIpv4HeaderBytes = 20;
+    constexpr std::size_t kDataOffset = kIpv4HeaderBytes + 12;
+    std::array<uint8_t, kDataOffset + 1> head{};
+    packet.CopyData(head.data(), head.size());
+    return static_cast<int64_t>(packet.GetSize()) - static_cast<int64_t>(kIpv4HeaderBytes) - (head[kDataOffset] >> 4) * 4;
 }
 
 } // namespace
@@ -71,7 +83,11 @@ LinkDirection::Enter(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp)
     }
     // Both draws happen for every packet, whatever the values: a change of one leaves later draws in step.
     const double jitter = m_jitter.Exponential();
-    const bool lost = m_loss.Uniform() < m_value.loss;
+    bool lost = m_loss.Uniform() < m_value.loss;
+    if (m_segments_to_loss > 0 && PayloadBytes(*packet) > 0 && --m_segments_to_loss == 0)
+    {
+        lost = true;
+    }
     Entry& entry = m_entries.emplace_back(Entry{std::move(packet), stamp, n_bytes, 0, 0, 0, jitter, lost});
     Place(entry, start);
     ++m_counters.packets;
@@ -90,6 +106,12 @@ LinkDirection::Enter(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp)
         ScheduleHead(now);
     }
     return true;
+}
+
+void
+LinkDirection::Lose(int64_t segment)
+{
+    m_segments_to_loss = segment;
 }
 
 void

@@ -48,6 +48,9 @@ class LinkDirection
 
     void Set(const Direction& value);
 
+    /// Lose the `segment`-th TCP segment with payload from now on, counted from 1.
+    void Lose(int64_t segment);
+
     LinkCounters Counters() const;
 
   private:
@@ -72,6 +75,7 @@ class LinkDirection
     Direction m_value;
     RandomStream m_jitter;
     RandomStream m_loss;
+    int64_t m_segments_to_loss{0}; // 0: none is to be lost
     Receiver m_receiver;
     std::deque<Entry> m_entries;  // in order of arrival: on their way, being sent, waiting
     std::size_t m_first_waiting{0};

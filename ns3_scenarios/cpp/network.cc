@@ -278,6 +278,17 @@ Network::Set(int64_t at_ns, const std::string& link, bool up, const Direction& v
     m_impl->Schedule(at_ns, [impl = m_impl.get(), link, up, value] { impl->m_nodes->Set(link, up, value); });
 }
 
+void
+Network::Lose(int64_t at_ns, const std::string& link, bool up, int64_t segment)
+{
+    if (!m_impl->m_nodes->HasLink(link) || segment < 1)
+    {
+        throw std::invalid_argument("segment " + std::to_string(segment) + " of " + link +
+                                    " cannot be lost: take access, core or paths.NAME, and count from 1");
+    }
+    m_impl->Schedule(at_ns, [impl = m_impl.get(), link, up, segment] { impl->m_nodes->Lose(link, up, segment); });
+}
+
 int64_t
 Network::Advance(int64_t until_ns)
 {

@@ -105,6 +105,9 @@ class Network
     void Close(int64_t at_ns, int64_t connection, bool wakes);
     void Set(int64_t at_ns, const std::string& link, bool up, const Direction& value);
 
+    /// Lose one TCP segment with payload: the `segment`-th, from 1, that the direction is given from `at_ns` on.
+    void Lose(int64_t at_ns, const std::string& link, bool up, int64_t segment);
+
     /// Run to the first consequential report or to `until_ns`, and every event of that instant. Returns the time.
     int64_t Advance(int64_t until_ns);
 

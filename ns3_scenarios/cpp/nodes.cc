@@ -149,6 +149,18 @@ Nodes::Set(const std::string& link, bool up, const Direction& value)
     }
 }
 
+void
+Nodes::Lose(const std::string& link, bool up, int64_t segment)
+{
+    for (LinkPair& pair : m_links)
+    {
+        if (pair.group == link)
+        {
+            (up ? pair.up : pair.down)->Lose(segment);
+        }
+    }
+}
+
 std::vector<LinkCounters>
 Nodes::Counters() const
 {

@@ -39,6 +39,7 @@ class Nodes
 
     /// `link`: `access` (of every UE), `core` or `paths.NAME`.
     void Set(const std::string& link, bool up, const Direction& value);
+    void Lose(const std::string& link, bool up, int64_t segment);
     bool HasLink(const std::string& link) const;
 
     std::vector<LinkCounters> Counters() const;

@@ -1,0 +1,1 @@
+"""Performance and fidelity measurements, each file one command."""
