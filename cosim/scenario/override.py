@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cosim.scenario.errors import Problem, ScenarioError
+from cosim.scenario.errors import Problem, ScenarioError, shown
 from cosim.scenario.source import DEEPEST_LEVEL, Source, dotted, forget_below, parse_value
 
 ENVIRONMENT_PREFIX = "COSIM__"
@@ -32,7 +32,7 @@ def apply_settings(source: Source, settings: Iterable[str]) -> None:
     """Lay `a.b=v` over the data, in order. Raises ScenarioError for one that is not of this form."""
     for setting in settings:
         path, equals, text = setting.partition("=")
-        origin = f"--set {setting}"
+        origin = shown(f"--set {setting}")
         if not equals or not _PATH.fullmatch(path.strip()):
             raise ScenarioError([Problem(origin, None, "", "is not a setting", "--set network.paths.cloud.delay=60ms")])
         words = path.strip().split(".")

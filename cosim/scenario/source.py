@@ -13,12 +13,12 @@ from typing import Any
 
 import yaml
 
-from cosim.scenario.errors import Problem, ScenarioError
+from cosim.scenario.errors import Problem, ScenarioError, printable
 
 KeyPath = tuple[str | int, ...]
 
 LARGEST_FILE_BYTES = 4 * 2**20
-MOST_NODES = 200_000
+MOST_NODES = 50_000
 DEEPEST_LEVEL = 32
 MOST_DIGITS = 400
 _TAG = "tag:yaml.org,2002:"
@@ -29,8 +29,35 @@ _OTHER_BASE = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
+class _TooMuchError(Exception):
+    """A text of more nodes or levels than any scenario has; carries its line and what is wrong."""
+
+    def __init__(self, mark: yaml.Mark, what: str, allowed: str) -> None:
+        super().__init__(what)
+        self.line, self.what, self.allowed = mark.line + 1, what, allowed
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, to which a date is a text: no key of a scenario takes a date."""
+    """YAML's safe loader, to which a date is a text: no key of a scenario takes a date.
+
+    It stops at the first node too many, before a large file has become a larger tree in memory.
+    """
+
+    nodes = 0
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose one node and what is below it. Raises _TooMuchError."""
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        self.nodes += 1
+        self.depth += 1
+        if self.nodes > MOST_NODES:
+            raise _TooMuchError(mark, "has more values than a scenario can have", f"at most {MOST_NODES}")
+        if self.depth > DEEPEST_LEVEL:
+            raise _TooMuchError(mark, "is nested too deeply", "a scenario has fewer than ten levels")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -57,8 +84,7 @@ class Source:
 
 def dotted(keys: KeyPath) -> str:
     """A key path as the user writes it: `clients.0.count`."""
-    text = ".".join(str(key) for key in keys)
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return printable(".".join(str(key) for key in keys))
 
 
 def read(path: Path, environment: Mapping[str, str] | None = None) -> Source:
@@ -67,7 +93,8 @@ def read(path: Path, environment: Mapping[str, str] | None = None) -> Source:
         if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
             # A pipe or a device could be read for ever.
             raise _fault(str(path), None, "is no plain file", "the path of a scenario file")
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE_BYTES + 1)
     except OSError as error:
         raise _fault(str(path), None, f"cannot be read: {error.strerror}", "the path of a scenario file") from error
     if len(raw) > LARGEST_FILE_BYTES:
@@ -151,8 +178,8 @@ class _Builder:
             what = " ".join(part for part in (error.context, error.problem) if part)
             line = mark.line + 1 if mark else None
             raise _fault(self._file, line, f"is not YAML: {what}", "a well-formed file") from error
-        except RecursionError:
-            raise _fault(self._file, 1, "is nested too deeply", "a scenario has fewer than ten levels") from None
+        except _TooMuchError as error:
+            raise _fault(self._file, error.line, error.what, error.allowed) from None
         except (ValueError, OverflowError) as error:
             # The scanner's own: an escape such as "\UFFFFFFFF" that names no character.
             line = self._loader.line + 1
@@ -168,7 +195,7 @@ class _Builder:
         self._nodes += 1
         if id(node) in self._open or self._nodes > MOST_NODES:
             raise _fault(self._file, line, "aliases that contain themselves or grow without end", "plain aliases")
-        if len(self._open) > DEEPEST_LEVEL:
+        if len(self._open) > DEEPEST_LEVEL:  # Aliases add to the levels that are written.
             raise _fault(self._file, line, "is nested too deeply", "a scenario has fewer than ten levels")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, keys)

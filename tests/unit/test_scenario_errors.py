@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cosim.scenario.errors import Problem, ScenarioError
+from cosim.scenario.errors import Problem, ScenarioError, shown
 from cosim.scenario.load import Loaded, load
 from tests.lockstep import chat, scenario
 
@@ -193,7 +193,8 @@ def test_tells_every_fault_of_the_timeline(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     for folder in ("nobody", "x" * 300, "a/b" * 2000):
         found = faults(tmp_path, ("period: 500ms", f"period: 1s\n    folder: {folder}"))
-        assert found == [f"s.yaml:18: clients.0.folder: no folder {folder!r}; a folder with JPEG images"]
+        told = shown(f"no folder {folder!r}")
+        assert found == [f"s.yaml:18: clients.0.folder: {told}; a folder with JPEG images"]
     found = faults(tmp_path, ("{kind: stub}", "{kind: replay, run: nobody}"))
     assert found == ["s.yaml:12: tiers.edge.engine.run: no folder 'nobody'; the directory of a run"]
 
