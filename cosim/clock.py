@@ -100,6 +100,16 @@ def sleep_s(seconds: float) -> None:
     time.sleep(seconds)
 
 
+def process_cpu_ns() -> int:
+    """CPU time that this process has used, all threads together, to the scheduler's ns."""
+    return time.process_time_ns()
+
+
+def thread_cpu_ns() -> int:
+    """CPU time that the calling thread has used, to the scheduler's ns."""
+    return time.thread_time_ns()
+
+
 def wall_time_iso() -> str:
     """Date and time of day in UTC, ISO 8601, for the manifest."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

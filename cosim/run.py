@@ -312,6 +312,8 @@ def objectives(scenario: Scenario) -> dict[str, Any]:
         "validity": {
             "min_requests": scenario.validity.min_requests,
             "max_error_share": scenario.validity.max_error_share,
+            "max_cpu_wait_share": scenario.validity.max_cpu_wait_share,
+            "max_step_drift": scenario.validity.max_step_drift,
         },
         "tiers": {
             name: {

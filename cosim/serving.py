@@ -175,6 +175,7 @@ class Serving:
                 prompt_tokens=result.prompt_tokens,
                 encoder_tokens=result.encoder_tokens,
                 images=result.images,
+                conditions=result.conditions,
             )
         )
         return result.duration_ns
@@ -253,6 +254,7 @@ class Serving:
                 tokens={rid: (token.count, token.n_bytes, token.finish_reason) for rid, token in tokens.items()},
                 scheduled=result.scheduled,
                 cached_tokens={rid: token.cached_tokens for rid, token in tokens.items() if token.cached_tokens},
+                conditions=result.conditions,
             )
         )
         self._recorder.step(EgressRecord(name, index, {rid: token.egress_ns for rid, token in tokens.items()}))

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from cosim.bridge.messages import Signature
+from cosim.bridge.messages import Conditions, Signature
 from cosim.results.records import EgressRecord, FrontendRecord, PromptRecord, RequestRecord, Status, StepRecord
 from cosim.results.store import SCENARIO, RunWriter, write_manifest
 
@@ -126,6 +126,7 @@ def step(engine: str = "edge", index: int = 0, **changes: Any) -> StepRecord:
         tokens={"r-0": (1, 90, None)},
         scheduled={"r-0": 1},
         cached_tokens={},
+        conditions=Conditions(cpu_ns=10 * MS, cpu_wait_ns=0),
     )
     return msgspec.structs.replace(record, **changes)
 
@@ -159,7 +160,12 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "issued": 0,
         "objectives": {
             "sla": {"premium": 500 * MS, "medium": 1 * S},
-            "validity": {"min_requests": 3, "max_error_share": 0.25},
+            "validity": {
+                "min_requests": 3,
+                "max_error_share": 0.25,
+                "max_cpu_wait_share": 0.1,
+                "max_step_drift": 0.5,
+            },
             "tiers": {
                 "device": tier | {"engines": ["device.0"], "path": None},
                 "edge": tier | {"engines": ["edge"], "path": "edge"},
@@ -195,6 +201,7 @@ def made_up_run(directory: Path, seconds: int = 60, seed: int = 1) -> Path:
     """A run of three tiers at two requests per second each, with steps, gauges and some requests that fail."""
     draw = random.Random(seed)
     means = {"device": 700, "edge": 380, "cloud": 460}
+    wall_ns = 1
     records: list[RequestRecord] = []
     lines: list[PromptRecord | FrontendRecord | StepRecord | EgressRecord] = []
     for tier, mean in means.items():
@@ -211,24 +218,32 @@ def made_up_run(directory: Path, seconds: int = 60, seed: int = 1) -> Path:
             lines.append(PromptRecord(record.request_id, 40_000))
             t_ns = sent_ns + e2el_ns // 4
             lines.append(
-                FrontendRecord(engine, record.request_id, t_ns - 4 * MS, 4 * MS, "executed", 1, 4 * MS + 1, 300, 256, 1)
+                FrontendRecord(
+                    engine, record.request_id, t_ns - 4 * MS, 4 * MS, "executed", wall_ns, wall_ns + 4 * MS, 300, 256, 1
+                )
             )
+            wall_ns += 6 * MS
             for token in range(6):
                 duration = (60 if token == 0 else 15) * MS
+                executed_ns = int(duration * draw.gauss(1.0, 0.02))
                 lines.append(
                     step(
                         engine,
                         index,
                         t_start_ns=t_ns,
-                        duration_ns=duration,
+                        duration_ns=executed_ns,
+                        wall_start_ns=wall_ns,
+                        wall_end_ns=wall_ns + executed_ns,
                         signature=Signature(300 if token == 0 else 0, int(token > 0), 300, 0, int(token == 0)),
                         tokens={record.request_id: (1, 90, "length" if token == 5 else None)},
                         scheduled={record.request_id: 300 if token == 0 else 1},
+                        conditions=Conditions(executed_ns - 50_000, 50_000, 3_000.0),
                     )
                 )
                 lines.append(EgressRecord(engine, index, {record.request_id: 200_000}))
                 index += 1
                 t_ns += duration
+                wall_ns += executed_ns + 2 * MS
     with RunWriter(directory) as writer:
         for record in sorted(records, key=lambda r: r.t_end_ns):
             writer.request(record)

@@ -280,6 +280,20 @@ class Render(msgspec.Struct, frozen=True, tag=True):
     body: bytes
 
 
+class Conditions(msgspec.Struct, frozen=True):
+    """The machine while something was executed; None where it does not tell.
+
+    `cpu_ns`: CPU time that the process used. `cpu_wait_ns`: time for which the executing thread wanted a CPU and had
+    none (a run queue, or a hypervisor that reports what it steals). Clocks and power are read after the end.
+    """
+
+    cpu_ns: int
+    cpu_wait_ns: int | None = None
+    cpu_mhz: float | None = None
+    gpu_mhz: int | None = None
+    gpu_power_w: float | None = None
+
+
 class Rendered(msgspec.Struct, frozen=True, tag=True):
     """The front end's measured time and what it made."""
 
@@ -289,6 +303,7 @@ class Rendered(msgspec.Struct, frozen=True, tag=True):
     prompt_tokens: int
     encoder_tokens: int
     images: int
+    conditions: Conditions | None = None
 
 
 class RenderRefused(msgspec.Struct, frozen=True, tag=True):
@@ -338,6 +353,7 @@ class Stepped(msgspec.Struct, frozen=True, tag=True):
     scheduled: dict[str, int]
     tokens: dict[str, Tokens]
     gauges: dict[str, float]
+    conditions: Conditions | None = None
 
 
 EngineRequest = StartEngines | Render | Step | Stop

@@ -6,9 +6,19 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from cosim.bridge.messages import Signature, Tokens
+from cosim.bridge.messages import Conditions, Signature, Tokens
 
-__all__ = ["Engine", "EngineRefusal", "Prompt", "RenderResult", "Signature", "StepResult", "StepSource", "Tokens"]
+__all__ = [
+    "Conditions",
+    "Engine",
+    "EngineRefusal",
+    "Prompt",
+    "RenderResult",
+    "Signature",
+    "StepResult",
+    "StepSource",
+    "Tokens",
+]
 
 StepSource = Literal["executed", "replayed", "interpolated", "extrapolated", "predicted"]
 
@@ -51,6 +61,7 @@ class RenderResult(msgspec.Struct, frozen=True):
     images: int
     wall_start_ns: int | None
     wall_end_ns: int | None
+    conditions: Conditions | None = None
 
 
 class StepResult(msgspec.Struct, frozen=True):
@@ -64,6 +75,7 @@ class StepResult(msgspec.Struct, frozen=True):
     gauges: dict[str, float]
     wall_start_ns: int | None
     wall_end_ns: int | None
+    conditions: Conditions | None = None
 
 
 class Engine(Protocol):

@@ -26,6 +26,7 @@ from cosim.bridge.messages import (
 )
 from cosim.bridge.peer import serve
 from cosim.inference import cpu_generators, synthetic_model, vllm_arguments
+from cosim.inference.conditions import ConditionsMeter
 from cosim.inference.vllm_engine import SteppedEngine
 from cosim.words import WORDS
 
@@ -85,6 +86,7 @@ class Host:
 
 
 def _make_engine(spec: EngineSpec, hardware: str, seed: int) -> SteppedEngine:
+    import torch
     from vllm.v1.engine.llm_engine import LLMEngine
 
     if isinstance(spec.model, SyntheticModel):
@@ -94,7 +96,8 @@ def _make_engine(spec: EngineSpec, hardware: str, seed: int) -> SteppedEngine:
     config, log_stats = vllm_arguments.make_config(spec, model, hardware=hardware, seed=seed, images=images)
     llm = LLMEngine.from_vllm_config(config, disable_log_stats=not log_stats)
     cpu_generators.mend(llm)
-    return SteppedEngine(llm, served_model_name=spec.served_model_name, tls=spec.tls)
+    meter = ConditionsMeter(threads=torch.get_num_threads(), gpu=hardware.startswith("gpu"))
+    return SteppedEngine(llm, served_model_name=spec.served_model_name, tls=spec.tls, meter=meter)
 
 
 def warm_up(name: str, engine: SteppedEngine) -> None:

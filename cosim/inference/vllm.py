@@ -112,6 +112,7 @@ class VllmEngine:
             source="executed",
             wall_start_ns=reply.wall_start_ns,
             wall_end_ns=reply.wall_end_ns,
+            conditions=reply.conditions,
         )
 
     def submit(self, request_id: str) -> None:
@@ -141,6 +142,7 @@ class VllmEngine:
             gauges=reply.gauges,
             wall_start_ns=reply.wall_start_ns,
             wall_end_ns=reply.wall_end_ns,
+            conditions=reply.conditions,
         )
 
     def _scaled(self, duration_ns: int) -> int:

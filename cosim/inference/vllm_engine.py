@@ -7,6 +7,7 @@ from typing import Any
 
 from cosim.bridge.messages import Rendered, RenderRefused, Signature, Stepped, Tokens
 from cosim.clock import monotonic_ns
+from cosim.inference.conditions import ConditionsMeter
 from cosim.inference.vllm_chat import ChatServer, Prepared, Refused, Stream
 from cosim.wire import answer_bytes
 
@@ -25,8 +26,9 @@ class _Served:
 class SteppedEngine:
     """vLLM's LLMEngine taken apart: front end, scheduler with model, output processing."""
 
-    def __init__(self, llm: Any, *, served_model_name: str, tls: bool) -> None:
+    def __init__(self, llm: Any, *, served_model_name: str, tls: bool, meter: ConditionsMeter) -> None:
         self.llm = llm
+        self._meter = meter
         self._tls = tls
         self._chat = ChatServer(llm, served_model_name)
         self._core = llm.engine_core
@@ -50,6 +52,7 @@ class SteppedEngine:
         """Run the front end; the scheduler does not see the request yet. A refusal is an answer, not an error."""
         if request_id in self._rendered or request_id in self._internal_ids:
             raise ValueError(f"request {request_id} was rendered before and has not ended")
+        self._meter.begin()
         start_ns = monotonic_ns()
         try:
             prepared = self._chat.prepare(body)
@@ -57,6 +60,7 @@ class SteppedEngine:
             end_ns = monotonic_ns()
             return RenderRefused(end_ns - start_ns, start_ns, end_ns, str(refusal))
         end_ns = monotonic_ns()
+        conditions = self._meter.end(end_ns - start_ns)
         self._rendered[request_id] = prepared
         images = _image_tokens(prepared)
         return Rendered(
@@ -66,6 +70,7 @@ class SteppedEngine:
             prompt_tokens=len(prepared.engine_request.prompt_token_ids),
             encoder_tokens=sum(images),
             images=len(images),
+            conditions=conditions,
         )
 
     def submit(self, request_id: str) -> None:
@@ -90,9 +95,11 @@ class SteppedEngine:
     def step(self) -> Stepped:
         """Execute one step: schedule, forward, sample. Then process its outputs, each request measured apart."""
         self._scheduled = None
+        self._meter.begin()
         start_ns = monotonic_ns()
         outputs = self._core.get_output()
         end_ns = monotonic_ns()
+        conditions = self._meter.end(end_ns - start_ns)
         batch = self._scheduled
         scheduled = {self._served[key].request_id: n for key, n in batch.num_scheduled_tokens.items()} if batch else {}
         signature = self._signature(batch) if batch else Signature(0, 0, 0, 0, 0)
@@ -104,6 +111,7 @@ class SteppedEngine:
             scheduled=scheduled,
             tokens=self._egress(outputs),
             gauges=self._read_gauges(outputs.scheduler_stats, batch),
+            conditions=conditions,
         )
 
     def reset(self) -> None:

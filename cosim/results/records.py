@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from cosim.bridge.messages import Signature
+from cosim.bridge.messages import Conditions, Signature
 from cosim.inference.base import StepSource
 
 Status = Literal["ok", "error", "timeout", "cancelled", "rejected"]
@@ -73,6 +73,7 @@ class FrontendRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="fronten
     encoder_tokens: int
     images: int
     refused: str | None = None
+    conditions: Conditions | None = None
 
 
 class StepRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):
@@ -89,6 +90,7 @@ class StepRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):
     tokens: dict[str, tuple[int, int, str | None]]
     scheduled: dict[str, int]
     cached_tokens: dict[str, int]
+    conditions: Conditions | None = None
 
 
 class EgressRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="egress"):

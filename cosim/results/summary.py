@@ -11,6 +11,7 @@ import yaml
 
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.inference.base import StepSource
+from cosim.results.hygiene import EngineHygiene
 from cosim.results.metrics import TierMetrics
 from cosim.results.parts import in_order
 from cosim.results.records import EgressRecord, FrontendRecord, RequestRecord, Status, StepRecord
@@ -57,6 +58,7 @@ class _Engine:
     frontend: int = 0
     frontend_ns: int = 0
     egress_ns: int = 0
+    hygiene: EngineHygiene = field(default_factory=EngineHygiene)
     sources: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SOURCES, 0))
 
 
@@ -67,6 +69,7 @@ def summarise(directory: Path) -> dict[str, Any]:
     objectives: dict[str, Any] = manifest.get("objectives") or {}  # type: ignore[assignment]
     tier_infos: dict[str, dict[str, Any]] = objectives.get("tiers") or {}
     validity = objectives.get("validity") or {}
+    virtual_ns = _integer(manifest.get("virtual_ns"))
 
     with_clients = _tiers_with_clients(scenario)
     tiers = {name: _Tier() for name in tier_infos if name in with_clients}
@@ -80,6 +83,8 @@ def summarise(directory: Path) -> dict[str, Any]:
         broken=[str(text) for text in (_mapping(manifest.get("invariants")).get("broken") or [])],
         min_requests=validity.get("min_requests"),
         max_error_share=validity.get("max_error_share"),
+        max_cpu_wait_share=validity.get("max_cpu_wait_share"),
+        max_step_drift=validity.get("max_step_drift"),
     )
     for record in read_requests(directory):
         statuses[record.status] += 1
@@ -98,9 +103,10 @@ def summarise(directory: Path) -> dict[str, Any]:
     for name, tier in tiers.items():
         evidence.tiers[name] = TierCount(tier.metrics.n, tier.statuses["error"], tier.statuses["cancelled"])
     engines = _engines(directory, evidence)
+    engine_summaries = {name: _engine_summary(engines[name], virtual_ns) for name in sorted(engines)}
+    evidence.hygiene = {name: engine["hygiene"] for name, engine in engine_summaries.items() if engine["hygiene"]}
     n_bytes = _bytes(manifest, evidence)
     verdict = judge(evidence)
-    virtual_ns = _integer(manifest.get("virtual_ns"))
     summary: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "name": manifest.get("name"),
@@ -121,7 +127,7 @@ def summarise(directory: Path) -> dict[str, Any]:
         "tiers": {name: _tier_summary(tier, tier_infos.get(name) or {}) for name, tier in tiers.items()},
         "step_coverage": _coverage(engines),
         "bytes": n_bytes,
-        "engines": {name: _engine_summary(engines[name], virtual_ns) for name in sorted(engines)},
+        "engines": engine_summaries,
         "loop": objectives.get("loop") or {},
         "replay_of": manifest.get("replay_of"),
     }
@@ -174,7 +180,10 @@ def _engines(directory: Path, evidence: Evidence) -> dict[str, _Engine]:
             engine.frontend_ns += line.duration_ns
         elif isinstance(line, EgressRecord):
             engines.setdefault(line.engine, _Engine()).egress_ns += sum(line.durations_ns.values())
-        if isinstance(line, StepRecord | FrontendRecord) and line.source == "extrapolated":
+        if not isinstance(line, StepRecord | FrontendRecord):
+            continue
+        engine.hygiene.add(line)
+        if line.source == "extrapolated":
             evidence.extrapolated[line.engine] = evidence.extrapolated.get(line.engine, 0) + 1
     return engines
 
@@ -190,6 +199,7 @@ def _engine_summary(engine: _Engine, virtual_ns: int | None) -> dict[str, Any]:
         "frontend_n": engine.frontend,
         "mean_frontend_ms": engine.frontend_ns / engine.frontend / NS_PER_MS if engine.frontend else None,
         "egress_s": engine.egress_ns / NS_PER_S,
+        "hygiene": engine.hygiene.summary(),
     }
 
 

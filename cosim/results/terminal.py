@@ -109,7 +109,8 @@ def plain_lines(summary: dict[str, Any]) -> list[str]:
     lines = [_head(summary)]
     for reason in summary["reasons"]:
         lines += textwrap.wrap(f"- {reason}", PLAIN_WIDTH, initial_indent="  ", subsequent_indent="    ")
-    lines += textwrap.wrap(_basis(summary), PLAIN_WIDTH)
+    for text in (_basis(summary), steadiness(summary)):
+        lines += textwrap.wrap(text, PLAIN_WIDTH)
     for title, header, rows in (
         ("SLA, by e2el from the scheduled time", SLA_HEADER, sla_cells(summary)),
         ("Latency of ok requests, ms", LATENCY_HEADER, latency_cells(summary)),
@@ -164,6 +165,26 @@ def largest_parts(tier: dict[str, Any]) -> str:
         return "-"
     ranked = sorted(tier["parts_ms"].items(), key=lambda item: -item[1])[:LARGEST_PARTS]
     return ", ".join(f"{name} {number(ms)} ms ({ms / total_ms:.0%})" for name, ms in ranked if ms > 0)
+
+
+def steadiness(summary: dict[str, Any]) -> str:
+    """How steady the executed steps were, from the least to the most of the engines; empty if nothing was executed."""
+    hygiene = [engine["hygiene"] for engine in summary["engines"].values() if engine["hygiene"]]
+    if not hygiene:
+        return ""
+
+    def range_of(key: str, form: str) -> str:
+        known = [values[key] for values in hygiene if values[key] is not None]
+        if not known:
+            return "unknown"
+        ends = sorted({f"{100 * min(known):{form}}", f"{100 * max(known):{form}}"}, key=float)
+        return " to ".join(ends) + " %"
+
+    return (
+        f"executed steps: equal ones differ by {range_of('equal_step_noise', '.1f')} (robust sd), drift "
+        f"{range_of('step_drift', '+.0f')} over the run, {range_of('cpu_wait_share', '.1f')} of their time was spent "
+        "waiting for a CPU"
+    )
 
 
 def percent(share: float | None) -> str:
@@ -227,7 +248,8 @@ def _print_rich(summary: dict[str, Any], console: Console) -> None:
     console.print(Text(summary["verdict"], style=f"bold {colour}") + Text(f"  {summary['name']}", style="bold"))
     for reason in summary["reasons"]:
         console.print(Text(f"  - {reason}"))
-    console.print(Text(_basis(summary), style="dim"))
+    for text in filter(None, (_basis(summary), steadiness(summary))):
+        console.print(Text(text, style="dim"))
     for title, header, rows in (
         ("SLA, by e2el from the scheduled time", SLA_HEADER, sla_cells(summary)),
         ("Latency of ok requests, ms", LATENCY_HEADER, latency_cells(summary)),

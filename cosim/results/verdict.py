@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 # Reasons name this many cases and count the rest; a broken network can break every request of a long run.
 NAMED_CASES = 5
@@ -41,7 +41,8 @@ class Evidence:
     """What a verdict rests on; None where the manifest does not say it.
 
     `ended` and `step_lines` are the lines found in requests.jsonl and steps.jsonl, `lines` those that were written.
-    `tiers` holds every tier that has clients. `unbalanced`, `parts_off` name connections and requests.
+    `tiers` holds every tier that has clients, `hygiene` the figures of each engine that executed something.
+    `unbalanced`, `parts_off` name connections and requests.
     """
 
     status: str | None = None
@@ -53,6 +54,9 @@ class Evidence:
     tiers: dict[str, TierCount] = field(default_factory=dict)
     min_requests: int | None = None
     max_error_share: float | None = None
+    max_cpu_wait_share: float | None = None
+    max_step_drift: float | None = None
+    hygiene: dict[str, dict[str, Any]] = field(default_factory=dict)
     extrapolated: dict[str, int] = field(default_factory=dict)
     unbalanced: Cases = field(default_factory=Cases)
     parts_off: Cases = field(default_factory=Cases)
@@ -73,6 +77,8 @@ def judge(evidence: Evidence) -> Verdict:
         *_invariants(evidence),
         *_samples(evidence),
         *_errors(evidence),
+        *_waiting(evidence),
+        *_drift(evidence),
         *_extrapolation(evidence),
     ]
     return Verdict("INVALID" if reasons else "VALID", reasons)
@@ -154,6 +160,42 @@ def _errors(evidence: Evidence) -> list[str]:
                 "logs/, mend the cause or raise the share"
             )
     return reasons
+
+
+def _waiting(evidence: Evidence) -> list[str]:
+    if evidence.max_cpu_wait_share is None:
+        return []
+    engines = Cases()
+    for name, hygiene in evidence.hygiene.items():
+        share = hygiene["cpu_wait_share"]
+        if share is not None and share > evidence.max_cpu_wait_share:
+            engines.add(f"{name} {share:.1%}")
+    if not engines.count:
+        return []
+    return [
+        f"cpu: engines spent a share of their executed time waiting for a CPU: {engines} "
+        f"(validity.max_cpu_wait_share allows {evidence.max_cpu_wait_share:.1%}): something else ran on this machine; "
+        "stop it (`cosim doctor` says how busy the machine is) and run again"
+    ]
+
+
+def _drift(evidence: Evidence) -> list[str]:
+    """A drift counts when its whole interval lies beyond the limit."""
+    limit = evidence.max_step_drift
+    if limit is None:
+        return []
+    engines = Cases()
+    for name, hygiene in evidence.hygiene.items():
+        drift, low, high = (hygiene[key] for key in ("step_drift", "step_drift_low", "step_drift_high"))
+        if drift is not None and (low > limit or high < -limit):
+            engines.add(f"{name} {drift:+.0%} ({low:+.0%} to {high:+.0%})")
+    if not engines.count:
+        return []
+    return [
+        f"drift: the time of equal steps changed over the run: {engines} (validity.max_step_drift allows {limit:.0%}): "
+        "the machine became slower or faster (other load, heat, clock frequency); let it settle, see `cosim doctor`, "
+        "and run again"
+    ]
 
 
 def _extrapolation(evidence: Evidence) -> list[str]:

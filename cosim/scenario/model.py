@@ -47,6 +47,12 @@ class Validity(Section):
 
     min_requests: int = Field(30, ge=1, description="Counted requests for each tier that has clients.")
     max_error_share: Ratio = Field(0.01, description="Share of a tier's requests that may end in an error.")
+    max_cpu_wait_share: Ratio = Field(
+        0.1, description="Share of an engine's executed time that may have been spent waiting for a CPU."
+    )
+    max_step_drift: Ratio = Field(
+        0.5, description="Change of the time of equal steps over the run; INVALID if its 95 % interval lies beyond."
+    )
 
 
 class Limits(Section):
