@@ -17,6 +17,7 @@ import msgspec
 import zmq
 
 from cosim.bridge.errors import BridgeError, ChildError
+from cosim.bridge.kept_log import KeptLog
 from cosim.bridge.messages import Failed, Stop, Stopped
 from cosim.clock import monotonic_ns
 
@@ -102,8 +103,8 @@ class Child:
         # This side connects, so that messages can be queued before the child has bound its end.
         self._socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         self._socket.connect(address)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        self._kept_log = KeptLog(log)
+        with self._kept_log.writer() as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, address, str(os.getpid())],
                 stdin=subprocess.DEVNULL,
@@ -158,6 +159,7 @@ class Child:
 
     def _how_it_ended(self) -> str:
         status = self._process.wait()
+        self._kept_log.settle()
         if status < 0:
             return f"was killed by {signal.Signals(-status).name} (process {self.pid})"
         return f"ended with exit status {status} (process {self.pid})"
@@ -175,5 +177,6 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._kept_log.close()
         os.close(self._ended_fd)
         self._socket.close(0)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import zmq
 
+from cosim.bridge.kept_log import wait_until_logged
 from cosim.bridge.messages import Failed, Stop, Stopped
 
 _PR_SET_PDEATHSIG = 1
@@ -49,6 +50,7 @@ def serve(arguments: list[str], request_type: Any, handle: Callable[[Any], Any])
                 reply = encode(handle(request))
             except Exception as error:
                 traceback.print_exc(file=sys.stderr)
+                wait_until_logged(sys.stderr.fileno())
                 socket.send(encode(Failed(f"{type(error).__name__}: {error}")))
                 return 1
             socket.send(reply)
