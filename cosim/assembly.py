@@ -18,7 +18,7 @@ from cosim.engine_plan import EnginePlan, engine_plans, engine_spec, host_plans
 from cosim.inference.base import Engine
 from cosim.inference.replay import Recording, ReplayEngine
 from cosim.inference.stub import StubEngine
-from cosim.network.base import Network
+from cosim.network.base import Gauge, Network
 from cosim.network.pipe import PipeNetwork
 from cosim.network.topology import changes, topology
 from cosim.placement.base import Placement, load_policy
@@ -58,7 +58,14 @@ class TierSite:
 class Assembly:
     """The parts of one run. Constructing it starts the children; `wait_ready` waits for them; `stop` ends them."""
 
-    def __init__(self, loaded: Loaded, *, run_directory: Path, recorded: Path | None) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        *,
+        run_directory: Path,
+        recorded: Path | None,
+        gauge: Gauge = lambda t_ns, source, metric, labels, value: None,
+    ) -> None:
         self.scenario = loaded.scenario
         self.hosts: dict[str, EngineHost] = {}
         self.ns3: Ns3Network | None = None
@@ -72,7 +79,7 @@ class Assembly:
             self._recording = Recording(read_steps(recorded), [plan.name for plan in self._plans], prompts=True)
         self._runtime = Runtime()
         try:
-            self.network = self._start_network(run_directory)
+            self.network = self._start_network(run_directory, gauge)
             if recorded is None:
                 self._start_hosts()
         except BaseException:
@@ -155,13 +162,13 @@ class Assembly:
         with contextlib.suppress(OSError):
             self._runtime.close()
 
-    def _start_network(self, run_directory: Path) -> Network:
+    def _start_network(self, run_directory: Path, gauge: Gauge) -> Network:
         scenario = self.scenario
         ues = [name for group in scenario.clients for name in client_names(group)]
         pcap = str(run_directory / "pcap") if scenario.network.kind == "ns3" and scenario.network.pcap else None
         shape = topology(scenario.network, ues, seed=scenario.seed, pcap_directory=pcap)
         if scenario.network.kind == "pipe":
-            return PipeNetwork(shape)
+            return PipeNetwork(shape, gauge=gauge)
         from cosim.network.ns3 import Ns3Network
 
         self.ns3 = Ns3Network(
@@ -169,6 +176,7 @@ class Assembly:
             runtime=self._runtime,
             log=self._logs / "ns3.log",
             silence_limit_s=scenario.limits.silence / NS_PER_S,
+            gauge=gauge,
         )
         return self.ns3
 

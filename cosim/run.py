@@ -180,7 +180,10 @@ class _Run:
     def _run_children(self, writer: RunWriter, progress: Progress) -> None:
         """Start the children, run the loop, take the account, stop the children."""
         self._assembly = assembly = Assembly(
-            self._loaded, run_directory=self._options.directory, recorded=self._options.replay_of
+            self._loaded,
+            run_directory=self._options.directory,
+            recorded=self._options.replay_of,
+            gauge=writer.gauge,
         )
         try:
             assembly.wait_ready()

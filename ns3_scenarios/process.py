@@ -24,6 +24,7 @@ from cosim.bridge.messages import (
     Delivered,
     Delivery,
     Direction,
+    Kpi,
     Link,
     LinkCounters,
     Lose,
@@ -36,6 +37,7 @@ from cosim.bridge.messages import (
 )
 from cosim.bridge.peer import serve
 from cosim.clock import monotonic_ns
+from cosim.network.link_use import link_kpi
 from ns3_scenarios.library import load
 
 
@@ -45,6 +47,7 @@ class NetworkProcess:
     def __init__(self) -> None:
         self._cosim: Any = None
         self._network: Any = None
+        self._links: list[tuple[str, bool]] = []
 
     def handle(self, request: NetworkRequest) -> NetworkReady | Advanced | Accounted:
         """Answer one request. Raises ValueError on a request out of order or that names what does not exist."""
@@ -80,6 +83,7 @@ class NetworkProcess:
             raise ValueError("ConfigureNetwork came twice")
         self._cosim, versions = load()
         self._network = self._cosim.Network(self._topology(request.topology))
+        self._links = [(str(link.link), bool(link.up)) for link in self._network.AccountLinks()]
         self._compile_wrappers()
         return NetworkReady(PROTOCOL_VERSION, versions)
 
@@ -97,6 +101,8 @@ class NetworkProcess:
                 call()
         network.Advance(0)
         list(network.TakeReports())
+        self._kpis(cut=True)
+        self._kpi(self._cosim.LinkSample())
         for kind in (self._cosim.kDelivered, self._cosim.kConnected, self._cosim.kClosed):
             report = self._cosim.Report()
             report.kind = kind
@@ -147,7 +153,7 @@ class NetworkProcess:
         now_ns = self._network.Advance(request.until_ns)
         run_wall_ns = monotonic_ns() - start_ns
         deliveries = [self._delivery(report) for report in self._network.TakeReports()]
-        return Advanced(now_ns, deliveries, run_wall_ns)
+        return Advanced(now_ns, deliveries, run_wall_ns, self._kpis(cut=False))
 
     def _schedule(self, command: Command) -> None:
         network = self._network
@@ -184,7 +190,14 @@ class NetworkProcess:
             )
             for c in self._network.AccountLinks()
         ]
-        return Accounted(connections, links)
+        return Accounted(connections, links, self._kpis(cut=True))
+
+    def _kpis(self, *, cut: bool) -> list[Kpi]:
+        return [self._kpi(sample) for sample in self._network.TakeLinkSamples(cut)]
+
+    def _kpi(self, sample: Any) -> Kpi:
+        link, up = self._links[int(sample.direction)]
+        return link_kpi(sample.t_ns, link, up, sample.n_bytes, sample.max_queue_bytes, sample.dropped_packets)
 
 
 def main() -> int:

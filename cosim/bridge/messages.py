@@ -177,12 +177,25 @@ class Reset(msgspec.Struct, frozen=True, tag=True, array_like=True):
 Delivery = Connected | Delivered | Closed | Reset
 
 
+class Kpi(msgspec.Struct, frozen=True, array_like=True):
+    """Key performance indicators of a part of the network at a time: `values` by metric, the unit in its name."""
+
+    t_ns: int
+    source: str
+    labels: dict[str, str]
+    values: dict[str, float]
+
+
 class Advanced(msgspec.Struct, frozen=True, tag=True):
-    """Reply to `Advance`: the network's time, deliveries in order of time, wall time inside ns-3's Run."""
+    """Reply to `Advance`: the network's time, deliveries in order of time, wall time inside ns-3's Run.
+
+    `kpis`: of the time since the last reply, in order of time.
+    """
 
     now_ns: int
     deliveries: list[Delivery]
     run_wall_ns: int
+    kpis: list[Kpi]
 
 
 class Account(msgspec.Struct, frozen=True, tag=True):
@@ -205,7 +218,7 @@ class ConnectionBytes(msgspec.Struct, frozen=True):
 
 
 class LinkCounters(msgspec.Struct, frozen=True):
-    """What one direction of a link did."""
+    """What one direction of a link did: `packets` whose transmission has begun, `n_bytes` of IP sent so far."""
 
     link: str
     up: bool
@@ -217,10 +230,11 @@ class LinkCounters(msgspec.Struct, frozen=True):
 
 
 class Accounted(msgspec.Struct, frozen=True, tag=True):
-    """Reply to `Account`."""
+    """Reply to `Account`; `kpis`: what `Advanced` has not brought yet."""
 
     connections: list[ConnectionBytes]
     links: list[LinkCounters]
+    kpis: list[Kpi]
 
 
 NetworkRequest = ConfigureNetwork | Advance | Account | Stop

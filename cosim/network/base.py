@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from cosim.bridge.messages import (
@@ -11,10 +12,21 @@ from cosim.bridge.messages import (
     Delivered,
     Delivery,
     Direction,
+    Kpi,
     Reset,
 )
 
-__all__ = ["Accounted", "Closed", "Connected", "Delivered", "Delivery", "Direction", "Network", "Reset"]
+__all__ = ["Accounted", "Closed", "Connected", "Delivered", "Delivery", "Direction", "Kpi", "Network", "Reset"]
+
+Gauge = Callable[[int, str, str, dict[str, str], float], None]
+"""Where a network's KPIs go as they come in, given at its construction: time (ns), source, metric, labels, value."""
+
+
+def record(kpis: list[Kpi], gauge: Gauge) -> None:
+    """Hand KPIs on, value by value."""
+    for kpi in kpis:
+        for metric, value in kpi.values.items():
+            gauge(kpi.t_ns, kpi.source, metric, kpi.labels, value)
 
 
 class Network(Protocol):

@@ -28,6 +28,7 @@ from cosim.bridge.messages import (
     Topology,
 )
 from cosim.clock import NS_PER_S
+from cosim.network.base import Gauge, record
 
 # One request simulates at most this much, so that the silence limit bounds a stuck process and not a long scenario.
 SLICE_NS = NS_PER_S
@@ -46,11 +47,20 @@ class Ns3Network:
 
     hops: tuple[str, ...] = ("access", "core", "wan")
 
-    def __init__(self, topology: Topology, *, runtime: Runtime, log: Path, silence_limit_s: float) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        *,
+        runtime: Runtime,
+        log: Path,
+        silence_limit_s: float,
+        gauge: Gauge = lambda t_ns, source, metric, labels, value: None,
+    ) -> None:
         self.wall_ns = 0
         self.run_wall_ns = 0
         self.versions: dict[str, str] = {}
         self._limit_s = silence_limit_s
+        self._gauge = gauge
         self._commands: list[Command] = []
         self._now_ns = 0  # of the process
         self._reached_ns = 0  # what `advance` has answered
@@ -122,6 +132,7 @@ class Ns3Network:
         self._late = self.settle(max(self._reached_ns, self._now_ns))
         accounted = self._child.request(Account(), Accounted, limit_s=self._limit_s)
         self.wall_ns = self._child.wait_ns
+        record(accounted.kpis, self._gauge)
         return accounted
 
     def minimum_delay_ns(self, path: str, *, up: bool) -> int:
@@ -138,6 +149,7 @@ class Ns3Network:
         self.wall_ns = self._child.wait_ns
         self.run_wall_ns += reply.run_wall_ns
         self._now_ns = reply.now_ns
+        record(reply.kpis, self._gauge)
         return reply.deliveries, self._outstanding.settled(reply.deliveries)
 
 

@@ -8,6 +8,7 @@ which takes packets to know.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,11 +21,14 @@ from cosim.bridge.messages import (
     Delivered,
     Delivery,
     Direction,
+    Kpi,
     Link,
     LinkCounters,
     Topology,
 )
 from cosim.clock import NS_PER_S, monotonic_ns
+from cosim.network.base import Gauge, record
+from cosim.network.link_use import LinkUse, window_end_ns
 
 HOPS = ("access", "core", "wan")
 
@@ -32,11 +36,15 @@ HOPS = ("access", "core", "wan")
 class _Pipe:
     """One direction of a link."""
 
-    def __init__(self, values: Direction, rng: np.random.Generator) -> None:
+    def __init__(self, values: Direction, rng: np.random.Generator, use: LinkUse) -> None:
         self.values = values
         self.least_delay_ns = values.delay_ns
-        self.messages = 0
-        self.n_bytes = 0
+        self._messages = 0
+        self._n_bytes = 0
+        self._max_waiting_bytes = 0
+        self._waiting_bytes = 0
+        self._waiting: deque[tuple[int, int, int]] = deque()  # start and end of transmission, bytes
+        self._use = use
         self._rng = rng
         self._free_ns = 0
         self._last_arrival_ns = 0
@@ -52,9 +60,40 @@ class _Pipe:
         self._free_ns = start_ns + (-(-n_bytes * 8 * NS_PER_S // rate) if rate else 0)
         jitter_ns = round(self._rng.exponential(self.values.jitter_ns)) if self.values.jitter_ns else 0
         self._last_arrival_ns = max(self._last_arrival_ns, self._free_ns + self.values.delay_ns + jitter_ns)
-        self.messages += 1
-        self.n_bytes += n_bytes
+        if n_bytes:
+            self._note(t_ns, start_ns, n_bytes)
         return self._last_arrival_ns
+
+    def counters(self, link: str, now_ns: int, *, up: bool) -> LinkCounters:
+        """What it did up to now."""
+        self._begin(now_ns)
+        sent = self._n_bytes - self._use.unsent_bytes(now_ns)
+        return LinkCounters(link, up, self._messages, sent, 0, 0, self._max_waiting_bytes)
+
+    def kpis(self, now_ns: int, *, cut: bool) -> list[Kpi]:
+        """See `LinkUse.take`."""
+        self._begin(now_ns)
+        return self._use.take(now_ns, cut=cut)
+
+    def _note(self, t_ns: int, start_ns: int, n_bytes: int) -> None:
+        self._begin(t_ns)
+        self._waiting.append((start_ns, self._free_ns, n_bytes))
+        self._waiting_bytes += n_bytes
+        if start_ns > t_ns:
+            self._use.queue(t_ns, self._waiting_bytes)
+            self._max_waiting_bytes = max(self._max_waiting_bytes, self._waiting_bytes)
+        else:
+            self._begin(t_ns)
+
+    def _begin(self, now_ns: int) -> None:
+        """Move on from waiting what has begun to be sent."""
+        while self._waiting and self._waiting[0][0] <= now_ns:
+            start_ns, end_ns, n_bytes = self._waiting.popleft()
+            self._messages += 1
+            self._n_bytes += n_bytes
+            self._waiting_bytes -= n_bytes
+            self._use.send(start_ns, end_ns, n_bytes)
+            self._use.queue(start_ns, self._waiting_bytes)
 
 
 @dataclass(slots=True)
@@ -92,8 +131,11 @@ class PipeNetwork:
 
     hops: tuple[str, ...] = HOPS
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, *, gauge: Gauge = lambda t_ns, source, metric, labels, value: None) -> None:
         self.wall_ns = 0
+        self._gauge = gauge
+        self._reached_ns = 0
+        self._window_end_ns = 0  # no window of a link ends before
         self._tls = topology.transport.tls
         links: dict[str, Link] = {f"access/{ue}": topology.access for ue in topology.ues}
         links["core"] = topology.core
@@ -102,7 +144,7 @@ class PipeNetwork:
         for index, (name, link) in enumerate(links.items()):
             for up, values in ((True, link.uplink), (False, link.downlink)):
                 rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([topology.seed, index, up])))
-                self._pipes[name, up] = _Pipe(values, rng)
+                self._pipes[name, up] = _Pipe(values, rng, LinkUse(name, up=up))
         self._connections: dict[int, _Connection] = {}
         self._finished: list[ConnectionBytes] = []
         self._agenda: list[tuple[int, int, _Journey | Connected]] = []
@@ -140,6 +182,7 @@ class PipeNetwork:
     def advance(self, until_ns: int) -> tuple[int, list[Delivery]]:
         """Move to the first consequential delivery or to `until_ns`."""
         if not self._wakers:
+            self._reached_ns = until_ns
             return until_ns, []
         start_ns = monotonic_ns()
         deliveries, self._put_off = self._put_off, []
@@ -148,17 +191,22 @@ class PipeNetwork:
             t_ns = self._agenda[0][0]
             if self._execute_next(deliveries):
                 now_ns = t_ns
+        self._reached_ns = now_ns
+        record(self._kpis(now_ns), self._gauge)
         self.wall_ns += monotonic_ns() - start_ns
         return now_ns, deliveries
 
     def settle(self, at_ns: int) -> list[Delivery]:
         """Execute everything up to a time that `advance` has reached."""
         self._catch_up(at_ns)
+        self._reached_ns = max(self._reached_ns, at_ns)
+        record(self._kpis(at_ns), self._gauge)
         deliveries, self._put_off = self._put_off, []
         return deliveries
 
     def account(self) -> Accounted:
         """Bytes by connection and counters by link; a message counts as a packet here."""
+        self._catch_up(self._reached_ns)
         under_way: dict[tuple[int, bool], int] = {}
         for _, _, item in self._agenda:
             if isinstance(item, _Journey):
@@ -169,10 +217,10 @@ class PipeNetwork:
             for up, count in state.bytes_by_direction.items():
                 discarded = count.discarded + under_way.get((number, up), 0)
                 connections.append(ConnectionBytes(number, up, count.sent, count.delivered, 0, discarded))
-        links = [
-            LinkCounters(name, up, pipe.messages, pipe.n_bytes, 0, 0, 0) for (name, up), pipe in self._pipes.items()
-        ]
-        return Accounted(sorted(connections, key=lambda entry: (entry.connection, not entry.up)), links)
+        links = [pipe.counters(name, self._reached_ns, up=up) for (name, up), pipe in self._pipes.items()]
+        kpis = self._kpis(self._reached_ns, cut=True)
+        record(kpis, self._gauge)
+        return Accounted(sorted(connections, key=lambda entry: (entry.connection, not entry.up)), links, kpis)
 
     def minimum_delay_ns(self, path: str, *, up: bool) -> int:
         """Sum of the hops' least delays so far."""
@@ -181,6 +229,14 @@ class PipeNetwork:
 
     def stop(self, *, politely: bool) -> None:
         """Nothing runs outside this process."""
+
+    def _kpis(self, now_ns: int, *, cut: bool = False) -> list[Kpi]:
+        """What the links did in the windows that have ended since the last call, in order of time."""
+        if not cut and now_ns <= self._window_end_ns:
+            return []
+        self._window_end_ns = window_end_ns(now_ns)
+        kpis = [kpi for pipe in self._pipes.values() for kpi in pipe.kpis(now_ns, cut=cut)]
+        return sorted(kpis, key=lambda kpi: kpi.t_ns)
 
     def _catch_up(self, at_ns: int) -> None:
         """Execute what was put off up to a time, before something changes; what arrived is reported later."""

@@ -79,6 +79,7 @@ LinkDirection::Enter(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp)
     if (start > now && m_value.queue_bytes >= 0 && m_waiting_bytes + n_bytes > m_value.queue_bytes)
     {
         ++m_counters.dropped_queue;
+        m_use.Drop(now);
         return false;
     }
     // Both draws happen for every packet, whatever the values: a change of one leaves later draws in step.
@@ -90,16 +91,16 @@ LinkDirection::Enter(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp)
     }
     Entry& entry = m_entries.emplace_back(Entry{std::move(packet), stamp, n_bytes, 0, 0, 0, jitter, lost});
     Place(entry, start);
-    ++m_counters.packets;
-    m_counters.n_bytes += n_bytes;
     if (start > now)
     {
         m_waiting_bytes += n_bytes;
         m_counters.max_queue_bytes = std::max(m_counters.max_queue_bytes, m_waiting_bytes);
+        m_use.Queue(now, m_waiting_bytes);
     }
     else
     {
         m_first_waiting = m_entries.size();
+        Begin(entry);
     }
     if (!m_arrival.IsPending())
     {
@@ -139,9 +140,21 @@ LinkDirection::Set(const Direction& value)
 }
 
 LinkCounters
-LinkDirection::Counters() const
+LinkDirection::Counters()
 {
-    return m_counters;
+    const int64_t now = Now();
+    MarkStarted(now);
+    LinkCounters counters = m_counters;
+    counters.n_bytes -= m_use.UnsentBytes(now);
+    return counters;
+}
+
+std::vector<LinkSample>
+LinkDirection::TakeSamples(bool cut)
+{
+    const int64_t now = Now();
+    MarkStarted(now);
+    return m_use.Take(now, cut);
 }
 
 void
@@ -160,9 +173,19 @@ LinkDirection::MarkStarted(int64_t now_ns)
 {
     while (m_first_waiting < m_entries.size() && m_entries[m_first_waiting].start_ns <= now_ns)
     {
-        m_waiting_bytes -= m_entries[m_first_waiting].n_bytes;
-        ++m_first_waiting;
+        const Entry& entry = m_entries[m_first_waiting++];
+        m_waiting_bytes -= entry.n_bytes;
+        Begin(entry);
+        m_use.Queue(entry.start_ns, m_waiting_bytes);
     }
+}
+
+void
+LinkDirection::Begin(const Entry& entry)
+{
+    ++m_counters.packets;
+    m_counters.n_bytes += entry.n_bytes;
+    m_use.Send(entry.start_ns, entry.end_ns, entry.n_bytes);
 }
 
 void
@@ -189,6 +212,7 @@ LinkDirection::Arrive()
         if (entry.lost)
         {
             ++m_counters.dropped_loss;
+            m_use.Drop(now);
             continue;
         }
         entry.stamp.Arrived(now);

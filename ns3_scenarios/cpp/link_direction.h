@@ -3,6 +3,7 @@
 // One direction of a link: queue, serialisation, propagation, jitter and loss of packets that never overtake.
 #pragma once
 
+#include "link_use.h"
 #include "network.h"
 #include "packet_stamp.h"
 #include "random_stream.h"
@@ -16,6 +17,7 @@
 #include <functional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace cosim
 {
@@ -51,7 +53,11 @@ class LinkDirection
     /// Lose the `segment`-th TCP segment with payload from now on, counted from 1.
     void Lose(int64_t segment);
 
-    LinkCounters Counters() const;
+    /// As of now.
+    LinkCounters Counters();
+
+    /// See LinkUse::Take.
+    std::vector<LinkSample> TakeSamples(bool cut);
 
   private:
     struct Entry
@@ -68,6 +74,7 @@ class LinkDirection
 
     void Place(Entry& entry, int64_t start_ns);
     void MarkStarted(int64_t now_ns);
+    void Begin(const Entry& entry);
     void ScheduleHead(int64_t now_ns);
     void Arrive();
     void StampEmission(Entry& entry);
@@ -85,6 +92,7 @@ class LinkDirection
     ns3::EventId m_arrival;
     std::unordered_map<uint64_t, int64_t> m_sent_ns; // flow -> end of its latest transmission
     LinkCounters m_counters;
+    LinkUse m_use;
 };
 
 } // namespace cosim

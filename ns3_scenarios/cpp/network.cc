@@ -336,9 +336,15 @@ Network::AccountConnections() const
 }
 
 std::vector<LinkCounters>
-Network::AccountLinks() const
+Network::AccountLinks()
 {
     return m_impl->m_nodes->Counters();
+}
+
+std::vector<LinkSample>
+Network::TakeLinkSamples(bool cut)
+{
+    return m_impl->m_nodes->TakeSamples(cut);
 }
 
 void

@@ -79,6 +79,7 @@ struct ConnectionBytes
     int64_t discarded{0};
 };
 
+/// `packets`: their transmission has begun. `n_bytes`: sent so far, of IP packets.
 struct LinkCounters
 {
     std::string link;
@@ -88,6 +89,16 @@ struct LinkCounters
     int64_t dropped_queue{0};
     int64_t dropped_loss{0};
     int64_t max_queue_bytes{0};
+};
+
+/// One direction of a link in the window that ends at `t_ns`; `direction` is its place in `AccountLinks`.
+struct LinkSample
+{
+    int64_t t_ns{0};
+    int32_t direction{0};
+    int64_t n_bytes{0};
+    int64_t max_queue_bytes{0};
+    int64_t dropped_packets{0};
 };
 
 /// Commands are scheduled at their times; `Advance` executes. Throws std::invalid_argument on what ns-3 would abort
@@ -115,7 +126,11 @@ class Network
     std::vector<Report> TakeReports();
 
     std::vector<ConnectionBytes> AccountConnections() const;
-    std::vector<LinkCounters> AccountLinks() const;
+    std::vector<LinkCounters> AccountLinks();
+
+    /// What every link did in the windows that have ended since the last call, in order of time and direction; with
+    /// `cut` the window under way ends now.
+    std::vector<LinkSample> TakeLinkSamples(bool cut);
 
     /// Write out what is buffered for the pcap files.
     void Flush();

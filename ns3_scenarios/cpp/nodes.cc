@@ -8,8 +8,10 @@
 #include "ns3/boolean.h"
 #include "ns3/icmpv4-l4-protocol.h"
 #include "ns3/ipv4-l3-protocol.h"
+#include "ns3/simulator.h"
 #include "ns3/traffic-control-layer.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -162,15 +164,44 @@ Nodes::Lose(const std::string& link, bool up, int64_t segment)
 }
 
 std::vector<LinkCounters>
-Nodes::Counters() const
+Nodes::Counters()
 {
     std::vector<LinkCounters> counters;
-    for (const LinkPair& pair : m_links)
+    for (LinkPair& pair : m_links)
     {
         counters.push_back(pair.up->Counters());
         counters.push_back(pair.down->Counters());
     }
     return counters;
+}
+
+std::vector<LinkSample>
+Nodes::TakeSamples(bool cut)
+{
+    std::vector<LinkSample> samples;
+    const int64_t now = Simulator::Now().GetNanoSeconds();
+    if (!cut && now <= m_window_end_ns)
+    {
+        return samples;
+    }
+    m_window_end_ns = LinkUse::WindowEnd(now);
+    int32_t number = 0;
+    for (LinkPair& pair : m_links)
+    {
+        for (LinkDirection* direction : {pair.up.get(), pair.down.get()})
+        {
+            for (LinkSample& sample : direction->TakeSamples(cut))
+            {
+                sample.direction = number;
+                samples.push_back(sample);
+            }
+            ++number;
+        }
+    }
+    std::stable_sort(samples.begin(), samples.end(), [](const LinkSample& a, const LinkSample& b) {
+        return a.t_ns < b.t_ns;
+    });
+    return samples;
 }
 
 const StampContext&

@@ -42,7 +42,8 @@ class Nodes
     void Lose(const std::string& link, bool up, int64_t segment);
     bool HasLink(const std::string& link) const;
 
-    std::vector<LinkCounters> Counters() const;
+    std::vector<LinkCounters> Counters();
+    std::vector<LinkSample> TakeSamples(bool cut);
     const StampContext& Stamps() const;
     void Flush();
 
@@ -73,6 +74,7 @@ class Nodes
     std::string m_pcap_directory;
     StampContext m_stamps;
     std::vector<LinkPair> m_links;
+    int64_t m_window_end_ns{0}; // no window ends before
     std::unordered_map<std::string, Host> m_ues;
     std::unordered_map<std::string, Host> m_servers;
     std::vector<std::string> m_paths;

@@ -60,12 +60,17 @@ def topology(
 
 
 class Rig:
-    """A network, the deliveries so far, and identifiers counted up."""
+    """A network, the deliveries and gauges so far, and identifiers counted up."""
 
     def __init__(self, topology: Topology, directory: Path) -> None:
         self.runtime = Runtime()
+        self.gauges: list[tuple[int, str, str, dict[str, str], float]] = []
         self.net = Ns3Network(
-            topology, runtime=self.runtime, log=directory / "ns3.log", silence_limit_s=SILENCE_LIMIT_S
+            topology,
+            runtime=self.runtime,
+            log=directory / "ns3.log",
+            silence_limit_s=SILENCE_LIMIT_S,
+            gauge=lambda *row: self.gauges.append(row),
         )
         self.now_ns = 0
         self.seen: list[Delivery] = []
