@@ -22,6 +22,7 @@ from cosim.engine_plan import engine_plans
 from cosim.environment import git_state, machine, versions
 from cosim.inference.replay import ReplayError
 from cosim.invariants import Invariants
+from cosim.machine_use import MachineUse
 from cosim.placement.base import PlacementError
 from cosim.requirements import check_runnable
 from cosim.results.store import (
@@ -157,6 +158,7 @@ class _Run:
         self._ready_ns: int | None = None
         self._startup_waits_ns = (0, 0)
         self._wall_parts: dict[str, Any] | None = None
+        self._machine_use: dict[str, int] | None = None
         self._account: dict[str, Any] = {"connections": [], "links": []}
         self._started = wall_time_iso()
 
@@ -191,7 +193,9 @@ class _Run:
             self._startup_waits_ns = (assembly.engines_wall_ns(), assembly.network.wall_ns)
             self._ready_ns = monotonic_ns()
             self._write_manifest("running")
+            use = MachineUse()
             self._conductor.run()
+            self._machine_use = use.read()
             assembly.check_recording_is_used_up()
             self._take_account(assembly)
             self._wall_parts = self._wall()
@@ -276,6 +280,7 @@ class _Run:
                 "git": git_state(),
                 "versions": {**versions(), **(self._assembly.versions if self._assembly else {})},
                 "machine": machine(),
+                "machine_use": self._machine_use,
                 "clock": scenario.clock.kind,
                 "seed": scenario.seed,
                 "scenario_hash": loaded.hash(),
@@ -316,6 +321,7 @@ def objectives(scenario: Scenario) -> dict[str, Any]:
             "min_requests": scenario.validity.min_requests,
             "max_error_share": scenario.validity.max_error_share,
             "max_cpu_wait_share": scenario.validity.max_cpu_wait_share,
+            "max_other_load": scenario.validity.max_other_load,
             "max_step_drift": scenario.validity.max_step_drift,
         },
         "tiers": {

@@ -150,6 +150,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "wall_ns_by_part": {"startup": 5 * S, "engine": 20 * S, "network": 4 * S, "conductor": 1 * S},
         "versions": {"cosim": "0.1.0", "python": "3.11.7"},
         "machine": {"cpu": "a processor", "cores": 2},
+        "machine_use": {"cpus": 2, "wall_ns": 20 * S, "busy_ns": 19 * S, "own_ns": 18 * S, "stolen_ns": 0},
         "children": {"engine:cpu": {"max_num_seqs": 8}},
         "invariants": {"checked": {"ends_once": 10}, "broken": []},
         "connections": [
@@ -164,6 +165,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
                 "min_requests": 3,
                 "max_error_share": 0.25,
                 "max_cpu_wait_share": 0.1,
+                "max_other_load": 0.25,
                 "max_step_drift": 0.5,
             },
             "tiers": {

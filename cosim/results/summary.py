@@ -84,6 +84,7 @@ def summarise(directory: Path) -> dict[str, Any]:
         min_requests=validity.get("min_requests"),
         max_error_share=validity.get("max_error_share"),
         max_cpu_wait_share=validity.get("max_cpu_wait_share"),
+        max_other_load=validity.get("max_other_load"),
         max_step_drift=validity.get("max_step_drift"),
     )
     for record in read_requests(directory):
@@ -105,6 +106,8 @@ def summarise(directory: Path) -> dict[str, Any]:
     engines = _engines(directory, evidence)
     engine_summaries = {name: _engine_summary(engines[name], virtual_ns) for name in sorted(engines)}
     evidence.hygiene = {name: engine["hygiene"] for name, engine in engine_summaries.items() if engine["hygiene"]}
+    machine_use = _machine_use(_mapping(manifest.get("machine_use")))
+    evidence.machine_use = machine_use if evidence.hygiene else None
     n_bytes = _bytes(manifest, evidence)
     verdict = judge(evidence)
     summary: dict[str, Any] = {
@@ -128,6 +131,7 @@ def summarise(directory: Path) -> dict[str, Any]:
         "step_coverage": _coverage(engines),
         "bytes": n_bytes,
         "engines": engine_summaries,
+        "machine_use": machine_use,
         "loop": objectives.get("loop") or {},
         "replay_of": manifest.get("replay_of"),
     }
@@ -200,6 +204,19 @@ def _engine_summary(engine: _Engine, virtual_ns: int | None) -> dict[str, Any]:
         "mean_frontend_ms": engine.frontend_ns / engine.frontend / NS_PER_MS if engine.frontend else None,
         "egress_s": engine.egress_ns / NS_PER_S,
         "hygiene": engine.hygiene.summary(),
+    }
+
+
+def _machine_use(use: dict[str, Any]) -> dict[str, Any] | None:
+    """Shares of the CPUs that the run could use, while it was under way: its own, others', a hypervisor's."""
+    if not use:
+        return None
+    capacity_ns = use["wall_ns"] * use["cpus"]
+    return {
+        "cpus": use["cpus"],
+        "own_share": use["own_ns"] / capacity_ns,
+        "other_share": max(0, use["busy_ns"] - use["own_ns"]) / capacity_ns,
+        "stolen_share": use["stolen_ns"] / capacity_ns,
     }
 
 

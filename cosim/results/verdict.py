@@ -42,6 +42,7 @@ class Evidence:
 
     `ended` and `step_lines` are the lines found in requests.jsonl and steps.jsonl, `lines` those that were written.
     `tiers` holds every tier that has clients, `hygiene` the figures of each engine that executed something.
+    `machine_use` holds shares of this machine's CPUs if an engine executed something on it.
     `unbalanced`, `parts_off` name connections and requests.
     """
 
@@ -55,7 +56,9 @@ class Evidence:
     min_requests: int | None = None
     max_error_share: float | None = None
     max_cpu_wait_share: float | None = None
+    max_other_load: float | None = None
     max_step_drift: float | None = None
+    machine_use: dict[str, Any] | None = None
     hygiene: dict[str, dict[str, Any]] = field(default_factory=dict)
     extrapolated: dict[str, int] = field(default_factory=dict)
     unbalanced: Cases = field(default_factory=Cases)
@@ -77,6 +80,7 @@ def judge(evidence: Evidence) -> Verdict:
         *_invariants(evidence),
         *_samples(evidence),
         *_errors(evidence),
+        *_other_load(evidence),
         *_waiting(evidence),
         *_drift(evidence),
         *_extrapolation(evidence),
@@ -162,6 +166,17 @@ def _errors(evidence: Evidence) -> list[str]:
     return reasons
 
 
+def _other_load(evidence: Evidence) -> list[str]:
+    use, limit = evidence.machine_use, evidence.max_other_load
+    if use is None or limit is None or use["other_share"] <= limit:
+        return []
+    return [
+        f"cpu: other programs used {use['other_share']:.0%} of this machine's {use['cpus']} CPU(s) while engines were "
+        f"executed (validity.max_other_load allows {limit:.0%}): stop them and run again; `cosim doctor` says how busy "
+        "the machine is"
+    ]
+
+
 def _waiting(evidence: Evidence) -> list[str]:
     if evidence.max_cpu_wait_share is None:
         return []
@@ -175,7 +190,7 @@ def _waiting(evidence: Evidence) -> list[str]:
     return [
         f"cpu: engines spent a share of their executed time waiting for a CPU: {engines} "
         f"(validity.max_cpu_wait_share allows {evidence.max_cpu_wait_share:.1%}): something else ran on this machine; "
-        "stop it (`cosim doctor` says how busy the machine is) and run again"
+        "stop it and run again"
     ]
 
 

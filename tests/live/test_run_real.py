@@ -71,7 +71,12 @@ def write(folder: Path, **overrides: Any) -> Path:
         ],
         "sla": {"premium": {"e2el": "500ms"}},
         # What else runs on the test machine is no matter of these tests.
-        "validity": {"min_requests": 5, "max_cpu_wait_share": "100%", "max_step_drift": "100%"},
+        "validity": {
+            "min_requests": 5,
+            "max_cpu_wait_share": "100%",
+            "max_other_load": "100%",
+            "max_step_drift": "100%",
+        },
         **overrides,
     }
     file = folder / "real.yaml"

@@ -14,7 +14,7 @@ from cosim.results.hygiene import MIN_EQUAL_STEPS, EngineHygiene
 from cosim.results.records import FrontendRecord, StepRecord
 from cosim.results.store import STEPS, read_steps
 from cosim.results.summary import summarise
-from tests.results_factory import MS, S, request, step, write_run
+from tests.results_factory import MS, S, manifest, request, step, write_run
 
 NAMES = ("device", "edge", "cloud")
 
@@ -147,9 +147,9 @@ def test_clocks_are_the_gpu_s_where_there_is_one() -> None:
     assert hygiene(lines)["clock_mhz"] == {"median": 1_500.0, "min": 1_200.0, "max": 1_980.0}
 
 
-def run_of(tmp_path: Path, lines: list[StepRecord]) -> dict[str, Any]:
+def run_of(tmp_path: Path, lines: list[StepRecord], **changes: Any) -> dict[str, Any]:
     requests = [request(f"{tier}-{k}", tier=tier) for tier in NAMES for k in range(4)]
-    return summarise(write_run(tmp_path / "run", requests, lines))
+    return summarise(write_run(tmp_path / "run", requests, lines, **changes))
 
 
 def test_waiting_beyond_the_limit_is_a_reason(tmp_path: Path) -> None:
@@ -162,6 +162,24 @@ def test_waiting_beyond_the_limit_is_a_reason(tmp_path: Path) -> None:
 
 def test_waiting_below_the_limit_is_none(tmp_path: Path) -> None:
     assert run_of(tmp_path, steps(noisy(100, 0.02), wait_share=0.09))["verdict"] == "VALID"
+
+
+def test_other_programs_are_a_reason_where_something_was_executed(tmp_path: Path) -> None:
+    use = {"cpus": 2, "wall_ns": 10 * S, "busy_ns": 19 * S, "own_ns": 9 * S, "stolen_ns": 1 * S}
+    summary = run_of(tmp_path, steps(noisy(100, 0.02)), machine_use=use)
+    assert summary["machine_use"] == {"cpus": 2, "own_share": 0.45, "other_share": 0.5, "stolen_share": 0.05}
+    (reason,) = summary["reasons"]
+    assert reason.startswith("cpu: other programs used 50% of this machine's 2 CPU(s) while engines were executed (")
+    replayed = [step(source="replayed", wall_start_ns=None, wall_end_ns=None)]
+    assert run_of(tmp_path / "b", replayed, machine_use=use)["verdict"] == "VALID"
+    use["busy_ns"] = 13 * S
+    assert run_of(tmp_path / "c", steps(noisy(100, 0.02)), machine_use=use)["verdict"] == "VALID"
+
+
+def test_a_run_from_before_the_machine_was_watched_has_no_reasons(tmp_path: Path) -> None:
+    objectives = manifest()["objectives"] | {"validity": {"min_requests": 3, "max_error_share": 0.25}}
+    summary = run_of(tmp_path, steps(noisy(100, 0.02), wait_share=0.9), machine_use=None, objectives=objectives)
+    assert (summary["verdict"], summary["machine_use"]) == ("VALID", None)
 
 
 def test_drift_is_a_reason_when_its_interval_lies_beyond_the_limit(tmp_path: Path) -> None:
