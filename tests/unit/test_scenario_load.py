@@ -42,7 +42,13 @@ def test_the_resolved_copy_has_every_default_with_its_unit(tmp_path: Path) -> No
     data = yaml.safe_load(loaded(tmp_path, scenario()).resolved_yaml())
     assert data["clock"] == {"kind": "lockstep"}
     assert data["limits"] == {"silence": "1min", "start": "10min"}
-    assert data["validity"] == {"min_requests": 30, "max_error_share": "1%"}
+    assert data["validity"] == {
+        "min_requests": 30,
+        "max_error_share": "1%",
+        "max_cpu_wait_share": "10%",
+        "max_other_load": "25%",
+        "max_step_drift": "50%",
+    }
     assert data["network"]["access"]["uplink"] == {
         "rate": None,
         "delay": "8ms",
