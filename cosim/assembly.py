@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from cosim import wire
 from cosim.bridge.child import Runtime
+from cosim.bridge.keys import client_keys
 from cosim.clients.base import Client, Question
 from cosim.clients.build import build_clients, client_names
 from cosim.clock import NS_PER_S, Agenda
@@ -71,6 +74,7 @@ class Assembly:
         self.ns3: Ns3Network | None = None
         self.children: dict[str, dict[str, object]] = {}
         self.versions: dict[str, str] = {}
+        self.engine_hosts: dict[str, dict[str, Any]] = {}
         self._loaded = loaded
         self._logs = run_directory / "logs"
         self._plans = engine_plans(loaded.scenario)
@@ -95,8 +99,16 @@ class Assembly:
             self.children["network ns3"] = dict(ready.versions)
         for role, host in self.hosts.items():
             engines = host.wait_ready(limit_s=limit_s)
-            self.versions.update(engines.versions)
+            if host.elsewhere is None:
+                self.versions.update(engines.versions)
+            else:
+                self.engine_hosts[role] = host.elsewhere | {"versions": host.elsewhere["versions"] | engines.versions}
             self.children[role] = {name: dict(values) for name, values in engines.resolved.items()}
+
+    def refused_messages(self) -> dict[str, int]:
+        """How many messages of each child were no messages."""
+        network = {"network ns3": self.ns3.refused_messages} if self.ns3 is not None else {}
+        return network | {role: host.child.refused_messages for role, host in self.hosts.items()}
 
     def engines_wall_ns(self) -> int:
         """Wall time spent waiting for engine hosts."""
@@ -181,17 +193,22 @@ class Assembly:
         return self.ns3
 
     def _start_hosts(self) -> None:
+        run = uuid4().hex
         for role, plans in host_plans(self._plans).items():
-            from cosim.inference.vllm import EngineHost
+            from cosim.inference.vllm import Elsewhere, EngineHost
 
+            remote = plans[0].remote
+            name = self.scenario.name
+            elsewhere = Elsewhere(remote.address, client_keys(Path(remote.key)), run, name) if remote else None
             self.hosts[role] = EngineHost(
-                plans[0].hardware,
+                remote.hardware if remote else plans[0].hardware,
                 [engine_spec(plan, tls=self._tls(plan.tier)) for plan in plans],
                 seed=self.scenario.seed,
                 runtime=self._runtime,
-                log=self._logs / f"{role.replace(' ', '-').replace('/', '-')}.log",
+                log=self._logs / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', role)}.log",
                 silence_limit_s=self.scenario.limits.silence / NS_PER_S,
                 role=role,
+                elsewhere=elsewhere,
             )
 
     def _engine(self, plan: EnginePlan) -> Engine:

@@ -151,6 +151,29 @@ def doctor() -> None:
         print(line)
 
 
+@app.command()
+def keys(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory for the keys.")],
+    client: Annotated[str, typer.Option(metavar="NAME", help="Name of the client.")] = "client",
+) -> None:
+    """Make the keys of an engine host and a client; with --client, of a further client of the same host."""
+    from cosim.bridge.keys import make_keys, placement
+
+    make_keys(directory, client)
+    print(placement(directory, client))
+
+
+@app.command()
+def engine_host(
+    listen: Annotated[str, typer.Option(metavar="ADDRESS", help="Such as tcp://0.0.0.0:5555; port 0: any free one.")],
+    keys: Annotated[Path, typer.Option(metavar="DIR", help="The directory that `cosim keys` made.")],
+) -> None:
+    """Serve engines on this machine to runs on others, until Ctrl-C."""
+    from cosim.engine_host import serve
+
+    serve(listen, keys)
+
+
 def _load(path: Path, settings: list[str], environment: dict[str, str] | None = None) -> Loaded:
     from cosim.scenario.load import load
 
@@ -164,7 +187,8 @@ def _execute(
     loaded: Loaded, directory: Path, *, force: bool, ui: Ui, json_: bool, replay_of: Path | None = None
 ) -> dict[str, Any]:
     from cosim.results.terminal import Progress, choose_mode
-    from cosim.run import RunFailedError, RunOptions, TerminatedError, execute
+    from cosim.run import RunFailedError, RunOptions, execute
+    from cosim.signals import TerminatedError
 
     options = RunOptions(directory, force, tuple(sys.argv), replay_of)
     progress = Progress(choose_mode(ui), loaded.scenario.warmup + loaded.scenario.duration)
@@ -230,6 +254,8 @@ def _exit_code(error: BaseException) -> int | None:
     """Exit code of an error whose module is only loaded by the command that raises it."""
     codes = {
         "MissingExtraError": EXIT_BAD,
+        "KeyFileError": EXIT_BAD,
+        "ListenError": EXIT_BAD,
         "ObjectiveError": EXIT_BAD,
         "ResultsError": EXIT_BAD,
         "RunFailedError": EXIT_FAILED,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cosim.bridge import messages
 from cosim.clients.build import client_names
 from cosim.environment import vllm_hardware
+from cosim.scenario.engines import RemoteHardware
 from cosim.scenario.engines import ReplayEngine as ReplaySettings
 from cosim.scenario.engines import StubEngine as StubSettings
 from cosim.scenario.engines import VllmEngine as VllmSettings
@@ -24,9 +25,17 @@ class EnginePlan:
 
     @property
     def hardware(self) -> str:
-        """The piece of hardware, `auto` made out."""
+        """The piece of hardware, `auto` made out; of another machine, its address and what of it is not `auto`."""
         wanted = self.settings.hardware
+        if isinstance(wanted, RemoteHardware):
+            return wanted.address if wanted.hardware == "auto" else f"{wanted.address} {wanted.hardware}"
         return (vllm_hardware() or "cpu") if wanted == "auto" else wanted
+
+    @property
+    def remote(self) -> RemoteHardware | None:
+        """The hardware if it is of another machine."""
+        wanted = self.settings.hardware
+        return wanted if isinstance(wanted, RemoteHardware) else None
 
 
 def engine_plans(scenario: Scenario) -> list[EnginePlan]:

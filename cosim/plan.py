@@ -22,7 +22,8 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
         yield "  network ns3: an ns-3 process"
     plans = engine_plans(scenario)
     for role, members in host_plans(plans).items():
-        yield f"  {role}: a process with {', '.join(plan.name for plan in members)}"
+        where = " on the engine host there" if members[0].remote else ""
+        yield f"  {role}: a process{where} with {', '.join(plan.name for plan in members)}"
     if scenario.network.kind == "pipe" and not host_plans(plans):
         yield "  no process: network and engines are doubles in process"
     yield "would send"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
+from cosim.bridge.keys import KeyFileError, client_keys
 from cosim.engine_plan import EnginePlan, engine_plans, engine_spec, host_plans
 from cosim.environment import vllm_hardware
 from cosim.placement.base import known_policies, load_policy
@@ -30,7 +32,8 @@ def check_runnable(loaded: Loaded, *, replay: bool) -> None:
     missing = {}
     if loaded.scenario.network.kind == "ns3" and (find_spec("ns3") is None or find_spec("cppyy") is None):
         missing["ns3"] = "ns-3 (network.kind: ns3)"
-    if not replay and host_plans(engine_plans(loaded.scenario)) and find_spec("vllm") is None:
+    plans = [plan for host in host_plans(engine_plans(loaded.scenario)).values() for plan in host]
+    if not replay and any(plan.remote is None for plan in plans) and find_spec("vllm") is None:
         missing["cpu"] = "vLLM (engine.kind: vllm)"
     if missing:
         raise MissingExtraError(list(missing.values()), list(missing))
@@ -38,11 +41,13 @@ def check_runnable(loaded: Loaded, *, replay: bool) -> None:
 
 
 def check_names(loaded: Loaded, *, replay: bool = False) -> None:
-    """Check the names that packages bring: policies, and engine arguments where vLLM is installed.
+    """Check what lies outside the file: policies, keys, and engine arguments where vLLM is installed.
 
     Raises ScenarioError with every fault found.
     """
     problems = [*_placement_problems(loaded)]
+    if not replay:
+        problems += _key_problems(loaded)
     if not replay and find_spec("vllm") is not None:
         problems += _engine_problems(loaded)
     if problems:
@@ -61,10 +66,26 @@ def _placement_problems(loaded: Loaded) -> Iterator[Problem]:
         yield loaded.problem(("placement", "options"), str(error), f"the options of {placement.kind}")
 
 
+def _key_problems(loaded: Loaded) -> Iterator[Problem]:
+    """Keys of engine hosts on other machines; one host is asked with one key."""
+    keys: dict[str, str] = {}
+    for plan in engine_plans(loaded.scenario):
+        if plan.remote is None:
+            continue
+        place = ("tiers", plan.tier, "engine", "hardware", "key")
+        try:
+            client_keys(Path(plan.remote.key))
+        except KeyFileError as error:
+            yield loaded.problem(place, str(error), "the keys that `cosim keys` made")
+        if keys.setdefault(plan.remote.address, plan.remote.key) != plan.remote.key:
+            yield loaded.problem(place, f"another key for {plan.remote.address}", keys[plan.remote.address])
+
+
 def _engine_problems(loaded: Loaded) -> Iterator[Problem]:
     build = vllm_hardware()
     for plan in engine_plans(loaded.scenario):
-        if isinstance(plan.settings, VllmEngine):
+        # Another machine has a vLLM of its own, which knows its arguments.
+        if isinstance(plan.settings, VllmEngine) and plan.remote is None:
             if build is not None and plan.hardware.partition(":")[0] != build:
                 what = f"{plan.hardware!r}, but the {build.upper()} build of vLLM is installed"
                 yield loaded.problem(("tiers", plan.tier, "engine", "hardware"), what, f"allowed: auto, {build}")

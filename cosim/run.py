@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +40,7 @@ from cosim.results.store import (
 )
 from cosim.scenario.load import Loaded
 from cosim.scenario.model import Scenario
+from cosim.signals import TerminatedError, sigterm_raises, uninterrupted
 
 if TYPE_CHECKING:
     from cosim.request import Request
@@ -55,10 +55,6 @@ FAULTS = (BridgeError, ReplayError, PlacementError, ClockError, ResultsError, OS
 
 class RunFailedError(Exception):
     """A run could not go on; its records up to then and failure.json are in its directory."""
-
-
-class TerminatedError(BaseException):
-    """SIGTERM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +76,7 @@ def execute(loaded: Loaded, options: RunOptions, progress: Progress) -> dict[str
     """
     check_runnable(loaded, replay=options.replay_of is not None)
     _refuse_own_source(loaded, options)
-    with _run_directory(options.directory, force=options.force), _sigterm_raises():
+    with _run_directory(options.directory, force=options.force), sigterm_raises():
         run = _Run(loaded, options)
         try:
             summary = run.carry_out(progress)
@@ -200,15 +196,15 @@ class _Run:
             self._take_account(assembly)
             self._wall_parts = self._wall()
         except BaseException:
-            with _uninterrupted():
+            with uninterrupted():
                 assembly.stop(politely=False)
             raise
-        with _uninterrupted():
+        with uninterrupted():
             assembly.stop(politely=True)
 
     def fail(self, error: BaseException, status: str) -> None:
         """Leave manifest and failure.json that say how the run ended, as far as the disk allows."""
-        with _uninterrupted(), contextlib.suppress(OSError, ResultsError):
+        with uninterrupted(), contextlib.suppress(OSError, ResultsError):
             if self._writer is not None:
                 with contextlib.suppress(OSError):
                     self._writer.close()
@@ -293,6 +289,8 @@ class _Run:
                 "objectives": objectives(scenario),
                 "invariants": {"checked": dict(self._invariants.checked), "broken": self._invariants.broken},
                 "children": self._assembly.children if self._assembly else {},
+                "engine_hosts": self._assembly.engine_hosts if self._assembly else {},
+                "refused_messages": self._assembly.refused_messages() if self._assembly else {},
                 **self._account,
                 "lines": self._writer.lines() if self._writer is not None else None,
             },
@@ -343,26 +341,3 @@ def objectives(scenario: Scenario) -> dict[str, Any]:
 
 def _loop(group: Any) -> str:
     return "closed" if group.kind == "chat" and group.arrivals.kind == "closed" else "open"
-
-
-@contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    def terminate(number: int, frame: object) -> None:
-        raise TerminatedError
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Clean up without a second Ctrl-C or SIGTERM breaking in."""
-    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)

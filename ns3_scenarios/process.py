@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cosim.bridge.errors import MessageError
 from cosim.bridge.messages import (
     PROTOCOL_VERSION,
     Account,
@@ -50,7 +51,7 @@ class NetworkProcess:
         self._links: list[tuple[str, bool]] = []
 
     def handle(self, request: NetworkRequest) -> NetworkReady | Advanced | Accounted:
-        """Answer one request. Raises ValueError on a request out of order or that names what does not exist."""
+        """Answer one request. Raises MessageError for one out of order, ValueError for a name that does not exist."""
         try:
             return self._answer(request)
         except Exception as error:
@@ -69,18 +70,16 @@ class NetworkProcess:
         if isinstance(request, ConfigureNetwork):
             return self._configure(request)
         if self._network is None:
-            raise ValueError(f"{type(request).__name__} came before ConfigureNetwork")
+            raise MessageError(f"{type(request).__name__} came before ConfigureNetwork")
         if isinstance(request, Advance):
             return self._advance(request)
         if isinstance(request, Account):
             return self._account()
-        raise ValueError(f"{type(request).__name__} is not for the ns-3 process")
+        raise MessageError(f"{type(request).__name__} is not for the ns-3 process")
 
     def _configure(self, request: ConfigureNetwork) -> NetworkReady:
-        if request.version != PROTOCOL_VERSION:
-            raise ValueError(f"cosim speaks version {request.version} of the bridge, this process {PROTOCOL_VERSION}")
         if self._network is not None:
-            raise ValueError("ConfigureNetwork came twice")
+            raise MessageError("ConfigureNetwork came twice")
         self._cosim, versions = load()
         self._network = self._cosim.Network(self._topology(request.topology))
         self._links = [(str(link.link), bool(link.up)) for link in self._network.AccountLinks()]

@@ -11,24 +11,22 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
 import zmq
 
+from cosim.bridge.codec import MAX_FRAME_BYTES, bound_messages
 from cosim.bridge.errors import BridgeError, ChildError
 from cosim.bridge.kept_log import KeptLog
-from cosim.bridge.messages import Failed, Stop, Stopped
-from cosim.clock import monotonic_ns
-
-Reply = TypeVar("Reply")
+from cosim.bridge.messages import Stop, Stopped
+from cosim.bridge.requester import LONGEST_WAIT_S, Requester
 
 STOP_LIMIT_S = 2.0
+# A process that ends closes its socket a little before.
+END_LIMIT_S = 2.0
 RECONNECT_MS = 10
 UNIX_PATH_LIMIT = 100
 DIRECTORY_PREFIX = "cosim-"
-# poll(2) takes milliseconds in an int.
-LONGEST_WAIT_S = 2_000_000
 
 
 class Runtime:
@@ -73,8 +71,8 @@ def _remove_abandoned(base: Path) -> None:
                 os.close(handle)
 
 
-class Child:
-    """One child process and the socket to it: a request, then its reply.
+class Child(Requester):
+    """One child process and the socket to it.
 
     `module` runs as `python -m MODULE ADDRESS PARENT_PID`; its output goes to `log`. A child is a session of its own,
     so that Ctrl-C reaches cosim alone and a stop reaches the child's own children too.
@@ -90,19 +88,16 @@ class Child:
         log: Path,
         environment: dict[str, str] | None = None,
     ) -> None:
-        self.role = role
-        self.log = log
-        self.wait_ns = 0
+        socket: zmq.Socket[bytes] = runtime.context.socket(zmq.PAIR)
+        super().__init__(role, log, socket, reply_type)
         self._stopped = False
-        self._runtime = runtime
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(reply_type)
         address = runtime.new_address()
-        self._socket: zmq.Socket[bytes] = runtime.context.socket(zmq.PAIR)
-        self._socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.LINGER, 0)
         # This side connects, so that messages can be queued before the child has bound its end.
-        self._socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
-        self._socket.connect(address)
+        socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        bound_messages(socket)
+        self._lost = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        socket.connect(address)
         self._kept_log = KeptLog(log)
         with self._kept_log.writer() as output:
             self._process = subprocess.Popen(
@@ -115,47 +110,34 @@ class Child:
             )
         self._ended_fd = os.pidfd_open(self._process.pid)
         self._poller = zmq.Poller()
-        self._poller.register(self._socket, zmq.POLLIN)
-        self._poller.register(self._ended_fd, zmq.POLLIN)
+        for source in self.sources:
+            self._poller.register(source, zmq.POLLIN)
 
     @property
     def pid(self) -> int:
         """Process id of the child."""
         return self._process.pid
 
-    def send(self, message: Any) -> None:
-        """Send a request without waiting for its reply."""
-        try:
-            self._socket.send(self._encode(message), zmq.NOBLOCK)
-        except zmq.ZMQError as error:
-            raise ChildError(self.role, f"takes no message ({error})", self.log) from error
+    @property
+    def sources(self) -> tuple[zmq.Socket[bytes] | int, ...]:
+        """What becomes readable when `take` has something to say."""
+        return self._socket, self._ended_fd, self._lost
 
-    def receive(self, expected: type[Reply], *, limit_s: float) -> Reply:
-        """Wait for the reply. Raises ChildError when the child ends, reports a failure or is silent for too long."""
-        start_ns = monotonic_ns()
-        ready = dict(self._poller.poll(int(min(limit_s, LONGEST_WAIT_S) * 1_000)))
-        self.wait_ns += monotonic_ns() - start_ns
-        if self._socket in ready:
-            return self._decode(self._socket.recv(), expected)
-        if self._ended_fd in ready:
+    def take(self) -> Any:
+        """The next message if there is one, else None. Raises ChildError as `receive` does."""
+        return self._next(0) if self._poller.poll(0) else None
+
+    def _next(self, limit_s: float) -> Any:
+        if not self._poller.poll(int(min(limit_s, LONGEST_WAIT_S) * 1_000)):
+            raise ChildError(self.role, f"has been silent for {limit_s:g} s (process {self.pid} is stopped)", self.log)
+        # What the child said before it ended comes first.
+        if self._socket.poll(0):
+            return self._take()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_LIMIT_S)
             raise ChildError(self.role, self._how_it_ended(), self.log)
-        raise ChildError(self.role, f"has been silent for {limit_s:g} s (process {self.pid} is stopped)", self.log)
-
-    def request(self, message: Any, expected: type[Reply], *, limit_s: float) -> Reply:
-        """Send a request and wait for its reply."""
-        self.send(message)
-        return self.receive(expected, limit_s=limit_s)
-
-    def _decode(self, data: bytes, expected: type[Reply]) -> Reply:
-        try:
-            reply = self._decoder.decode(data)
-        except msgspec.MsgspecError as error:
-            raise ChildError(self.role, f"sent a malformed message ({error})", self.log) from error
-        if isinstance(reply, Failed):
-            raise ChildError(self.role, f"failed: {reply.text}", self.log)
-        if not isinstance(reply, expected):
-            raise ChildError(self.role, f"answered {type(reply).__name__} instead of {expected.__name__}", self.log)
-        return reply
+        what = f"closed its socket, or sent more than {MAX_FRAME_BYTES} bytes at once (process {self.pid} is stopped)"
+        raise ChildError(self.role, what, self.log)
 
     def _how_it_ended(self) -> str:
         status = self._process.wait()
@@ -179,4 +161,6 @@ class Child:
         self._process.wait()
         self._kept_log.close()
         os.close(self._ended_fd)
+        self._socket.disable_monitor()
+        self._lost.close(0)
         self._socket.close(0)

@@ -22,13 +22,25 @@ class BridgeError(Exception):
     """A message could not be sent, received or understood."""
 
 
-class ChildError(BridgeError):
-    """A child died, fell silent or reported a failure."""
+class MessageError(BridgeError):
+    """A message is refused; `kind` is what is counted."""
 
-    def __init__(self, role: str, what: str, log: Path) -> None:
+    def __init__(self, text: str, kind: str = "message out of order") -> None:
+        self.kind = kind
+        super().__init__(text)
+
+
+class ChildError(BridgeError):
+    """A child, or a host that stands for one, died, fell silent or reported a failure.
+
+    `advice` says what to do next where the log does not help.
+    """
+
+    def __init__(self, role: str, what: str, log: Path, advice: str | None = None) -> None:
         self.role = role
         self.what = what
         self.log = log
         shown = last_log_lines(log)
         tail = "\n".join(f"    {line}" for line in shown) if shown else "    (it wrote nothing)"
-        super().__init__(f"{role} {what}\n  last lines of {log.name}:\n{tail}\n  next: read {log}")
+        told = f"\n  next: {advice}" if advice else f"\n  last lines of {log.name}:\n{tail}\n  next: read {log}"
+        super().__init__(f"{role} {what}{told}")

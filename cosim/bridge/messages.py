@@ -17,6 +17,13 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     text: str
 
 
+class MessageRefused(msgspec.Struct, frozen=True, tag=True):
+    """A message was malformed, too large, of another version or out of order; it changed nothing. `count`: so far."""
+
+    text: str
+    count: int
+
+
 class Stop(msgspec.Struct, frozen=True, tag=True):
     """The child answers `Stopped` and exits."""
 
@@ -238,7 +245,7 @@ class Accounted(msgspec.Struct, frozen=True, tag=True):
 
 
 NetworkRequest = ConfigureNetwork | Advance | Account | Stop
-NetworkReply = NetworkReady | Advanced | Accounted | Stopped | Failed
+NetworkReply = NetworkReady | Advanced | Accounted | Stopped | MessageRefused | Failed
 
 
 class SyntheticModel(msgspec.Struct, frozen=True, tag="synthetic"):
@@ -370,5 +377,29 @@ class Stepped(msgspec.Struct, frozen=True, tag=True):
     conditions: Conditions | None = None
 
 
+class Attach(msgspec.Struct, frozen=True, tag=True):
+    """First message to an engine host on another machine; one host serves one `run` at a time. `name`: for people."""
+
+    version: int
+    run: str
+    name: str
+
+
+class Attached(msgspec.Struct, frozen=True, tag=True):
+    """The run may go on with `StartEngines`. `versions` and `machine` are the host's, for the manifest."""
+
+    version: int
+    versions: dict[str, str | None]
+    machine: dict[str, object]
+
+
+class Beat(msgspec.Struct, frozen=True, tag=True):
+    """The host is there, whatever its engines do; `log` is what they have written since the last."""
+
+    log: bytes
+
+
 EngineRequest = StartEngines | Render | Step | Stop
-EngineReply = EnginesReady | Rendered | RenderRefused | Stepped | Stopped | Failed
+EngineReply = EnginesReady | Rendered | RenderRefused | Stepped | Stopped | MessageRefused | Failed
+RemoteRequest = Attach | EngineRequest
+RemoteReply = Attached | Beat | EngineReply

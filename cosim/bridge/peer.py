@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -10,11 +11,12 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import zmq
 
+from cosim.bridge.codec import Codec, bound_messages
+from cosim.bridge.errors import MessageError
 from cosim.bridge.kept_log import wait_until_logged
-from cosim.bridge.messages import Failed, Stop, Stopped
+from cosim.bridge.messages import Failed, MessageRefused, Stop, Stopped
 
 _PR_SET_PDEATHSIG = 1
 
@@ -29,31 +31,45 @@ def die_with_parent(parent_pid: int) -> None:
 def serve(arguments: list[str], request_type: Any, handle: Callable[[Any], Any]) -> int:
     """Answer requests until `Stop`; returns the process's exit status.
 
-    `arguments` are the address and the parent's process id, as `Child` passes them. A handler that raises ends the
-    process: its traceback goes to the log and its message to the parent as `Failed`.
+    `arguments` are the address and the parent's process id, as `Child` passes them. What is no message, and what
+    `handle` refuses with MessageError, is answered by `MessageRefused` and changes nothing. A handler that raises
+    anything else ends the process: its traceback goes to the log and its message to the parent as `Failed`.
     """
     address, parent_pid = arguments[0], int(arguments[1])
     die_with_parent(parent_pid)
-    decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(request_type)
-    encode = msgspec.msgpack.Encoder().encode
+    codec = Codec(request_type)
     context = zmq.Context()
     socket: zmq.Socket[bytes] = context.socket(zmq.PAIR)
     socket.setsockopt(zmq.LINGER, 2_000)
+    bound_messages(socket)
     socket.bind(address)
+    refused = 0
     try:
         while True:
+            frames = socket.recv_multipart()
             try:
-                request = decoder.decode(socket.recv())
-                if isinstance(request, Stop):
-                    socket.send(encode(Stopped()))
-                    return 0
-                reply = encode(handle(request))
+                request = codec.decode(frames)
+                reply = codec.encode(Stopped() if isinstance(request, Stop) else handle(request))
+            except MessageError as error:
+                refused += 1
+                _refuse(socket, codec, refused, error)
+                continue
             except Exception as error:
                 traceback.print_exc(file=sys.stderr)
                 wait_until_logged(sys.stderr.fileno())
-                socket.send(encode(Failed(f"{type(error).__name__}: {error}")))
+                socket.send(codec.encode(Failed(f"{type(error).__name__}: {error}")))
                 return 1
             socket.send(reply)
+            if isinstance(request, Stop):
+                return 0
     finally:
         socket.close()
         context.term()
+
+
+def _refuse(socket: zmq.Socket[bytes], codec: Codec, count: int, error: MessageError) -> None:
+    """Tell the parent, and the log as often as a flood leaves it readable: 1, 2, 4, 8, ..."""
+    if count & (count - 1) == 0:
+        print(f"refused message {count}: {error}", file=sys.stderr, flush=True)
+    with contextlib.suppress(zmq.Again):
+        socket.send(codec.encode(MessageRefused(str(error), count)), zmq.NOBLOCK)

@@ -13,6 +13,7 @@ import os
 import sys
 from typing import Any
 
+from cosim.bridge.errors import MessageError
 from cosim.bridge.messages import (
     PROTOCOL_VERSION,
     EngineRequest,
@@ -45,21 +46,27 @@ class Host:
         """Carry out one message and return its reply."""
         match message:
             case Step(name, submit, abort):
-                engine = self._engines[name]
+                engine = self._engine(name)
                 for request_id in submit:
                     engine.submit(request_id)
                 for request_id in abort:
                     engine.abort(request_id)
                 return engine.step()
             case Render(name, request_id, body):
-                return self._engines[name].render(request_id, body)
+                return self._engine(name).render(request_id, body)
             case StartEngines():
                 return self._start(message)
-        raise TypeError(f"no handler for {type(message).__name__}")
+        raise MessageError(f"{type(message).__name__} is not for an engine host")
+
+    def _engine(self, name: str) -> SteppedEngine:
+        engine = self._engines.get(name)
+        if engine is None:
+            raise MessageError(f"no engine {name!r} has been started")
+        return engine
 
     def _start(self, message: StartEngines) -> EnginesReady:
-        if message.version != PROTOCOL_VERSION:
-            raise ValueError(f"protocol version {message.version}, this host speaks {PROTOCOL_VERSION}")
+        if self._engines:
+            raise MessageError("StartEngines came twice")
         import torch
         import transformers
         import vllm

@@ -1,15 +1,18 @@
-"""The near side of vLLM engines: starts an engine host, speaks to it, scales what it measured."""
+"""The near side of vLLM engines: starts an engine host, speaks to it wherever it runs, scales what it measured."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from cosim.bridge.child import Child, Runtime
 from cosim.bridge.errors import ChildError
+from cosim.bridge.keys import ClientKeys
 from cosim.bridge.messages import (
     PROTOCOL_VERSION,
     EngineReply,
@@ -23,16 +26,28 @@ from cosim.bridge.messages import (
     Step,
     Stepped,
 )
+from cosim.bridge.remote import RemoteHost
 from cosim.inference.base import EngineRefusal, Prompt, RenderResult, StepResult
 from cosim.inference.vllm_arguments import check_arguments
 
 # The first start compiles byte code and has vLLM inspect each model class in a subprocess.
 START_LIMIT_S = 600.0
+ENGINE_MODULE = "cosim.inference.host"
 SITE_CPU = Path(__file__).resolve().parent / "site_cpu"
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """An engine host on another machine, and who asks: `run` is this run's own, `name` is for people."""
+
+    address: str
+    keys: ClientKeys
+    run: str
+    name: str
+
+
 class EngineHost:
-    """A child process with the engines of one piece of hardware; `wall_ns` is the time spent waiting for it."""
+    """A process with the engines of one piece of hardware, here or on another machine."""
 
     def __init__(
         self,
@@ -45,24 +60,47 @@ class EngineHost:
         silence_limit_s: float = 120.0,
         role: str | None = None,
         environment: dict[str, str] | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
-        """Start the child and its engines without waiting for them.
+        """Start the process and its engines without waiting for them.
 
-        `role` names it in errors. Raises EngineArgumentError for an argument that vLLM does not have.
+        `role` names it in errors. Raises EngineArgumentError for an argument that vLLM does not have, ChildError if the
+        other machine does not let us in.
         """
-        for spec in engines:
-            check_arguments(spec)
         self.silence_limit_s = silence_limit_s
         self._ready: EnginesReady | None = None
-        self.child = Child(
-            role or f"vllm {hardware}",
-            "cosim.inference.host",
-            EngineReply,
-            runtime=runtime,
-            log=log,
-            environment={**host_environment(hardware, engines), **(environment or {})},
-        )
+        self.child: Child | RemoteHost
+        if elsewhere is not None:
+            self.child = RemoteHost(
+                role or f"vllm {elsewhere.address}",
+                elsewhere.address,
+                elsewhere.keys,
+                run=elsewhere.run,
+                name=elsewhere.name,
+                runtime=runtime,
+                log=log,
+                silence_limit_s=silence_limit_s,
+            )
+        else:
+            for spec in engines:
+                check_arguments(spec)
+            self.child = Child(
+                role or f"vllm {hardware}",
+                ENGINE_MODULE,
+                EngineReply,
+                runtime=runtime,
+                log=log,
+                environment={**host_environment(hardware, engines), **(environment or {})},
+            )
         self.child.send(StartEngines(PROTOCOL_VERSION, hardware, list(engines), seed))
+
+    @property
+    def elsewhere(self) -> dict[str, Any] | None:
+        """What another machine says of itself: address, versions, CPU and GPUs; None on this machine."""
+        if isinstance(self.child, Child):
+            return None
+        attached = self.child.attached
+        return {"address": self.child.address, "versions": attached.versions, "machine": attached.machine}
 
     @property
     def wall_ns(self) -> int:
@@ -72,11 +110,7 @@ class EngineHost:
     def wait_ready(self, *, limit_s: float = START_LIMIT_S) -> EnginesReady:
         """Wait until every engine is warm. Raises ChildError."""
         if self._ready is None:
-            ready = self.child.receive(EnginesReady, limit_s=limit_s)
-            if ready.version != PROTOCOL_VERSION:
-                what = f"speaks protocol version {ready.version} instead of {PROTOCOL_VERSION}"
-                raise ChildError(self.child.role, what, self.child.log)
-            self._ready = ready
+            self._ready = self.child.receive(EnginesReady, limit_s=limit_s)
         return self._ready
 
     def stop(self, politely: bool = True) -> None:

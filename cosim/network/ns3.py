@@ -81,6 +81,11 @@ class Ns3Network:
         """Process id of the child."""
         return self._child.pid
 
+    @property
+    def refused_messages(self) -> int:
+        """Messages of the child that were none."""
+        return self._child.refused_messages
+
     def open(self, connection: int, ue: str, path: str, at_ns: int) -> None:
         """Begin the handshakes of a new connection; `Connected` reports their end."""
         self._outstanding.opened(connection, path, at_ns)

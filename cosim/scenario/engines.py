@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from cosim.scenario.section import Section, problem
 from cosim.scenario.units import Duration, PositiveDuration
@@ -51,12 +52,49 @@ Model = Annotated[
 Sharing = Literal["isolated", "timeslice"]
 
 
-class _Engine(Section):
-    hardware: str = Field(
-        "auto",
+HardwareName = Annotated[
+    str,
+    Field(
         pattern=r"^(auto|cpu|gpu(:\d+)?)$",
         description="`cpu`, `gpu` or `gpu:N`; `auto`: what the installed build of vLLM runs on.",
+    ),
+]
+
+_ADDRESS = r"^tcp://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})$"
+
+
+def _address(value: str) -> str:
+    found = re.fullmatch(_ADDRESS, value)
+    if found is None or not 1 <= int(found[2]) <= 65535:
+        raise problem((), f"{value!r} is no address", "tcp://HOST:PORT, where cosim engine-host listens")
+    return value
+
+
+class RemoteHardware(Section):
+    """Hardware of another machine, on which `cosim engine-host` listens."""
+
+    kind: Literal["remote"]
+    address: Annotated[str, AfterValidator(_address), WithJsonSchema({"type": "string", "pattern": _ADDRESS})] = Field(
+        description="tcp://HOST:PORT"
     )
+    key: str = Field(
+        min_length=1,
+        description="Secret key file of this client, with engine-host.key beside it, or the directory of both.",
+    )
+    hardware: HardwareName = "auto"
+
+
+def _hardware_tag(value: Any) -> str:
+    return "remote" if isinstance(value, (dict, RemoteHardware)) else "local"
+
+
+Hardware = Annotated[
+    Annotated[HardwareName, Tag("local")] | Annotated[RemoteHardware, Tag("remote")], Discriminator(_hardware_tag)
+]
+
+
+class _Engine(Section):
+    hardware: HardwareName = "auto"
     sharing: Sharing = Field(
         "isolated",
         description="What running engines one after another stands for: hardware of their own, or time slices.",
@@ -69,6 +107,7 @@ class VllmEngine(_Engine):
 
     kind: Literal["vllm"]
     model: Model
+    hardware: Hardware = "auto"  # type: ignore[assignment]
     args: dict[str, Any] = Field(default_factory=dict, description="vLLM engine arguments, passed unchanged.")
     isolate: bool = Field(False, description="A process of its own instead of one for each piece of hardware.")
 

@@ -149,6 +149,9 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
         engine = tier["engine"]
         if engine["kind"] == "replay":
             engine["run"] = checked(engine["run"], ("tiers", name, "engine", "run"), "the directory of a run")
+        elif isinstance(engine["hardware"], dict):
+            # The model lies on the other machine; whether the key can be read matters only when a run starts.
+            engine["hardware"]["key"] = os.path.realpath(base / os.path.expanduser(engine["hardware"]["key"]))
         elif engine["kind"] == "vllm" and isinstance(engine["model"], str) and os.path.isdir(base / engine["model"]):
             engine["model"] = os.path.realpath(base / engine["model"])
     if problems:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cosim.bridge.child import Runtime
+from cosim.bridge.child import Child, Runtime
 from cosim.bridge.errors import ChildError
 from cosim.bridge.messages import EngineSpec
 from cosim.inference.vllm import EngineHost
@@ -50,6 +50,7 @@ def test_killing_the_host_is_a_child_error_that_names_it(tmp_path: Path) -> None
         target = engine(host, "edge")
         start(target, Chat("r", text(5)))
         target.step(0)
+        assert isinstance(host.child, Child)
         os.kill(host.child.pid, signal.SIGKILL)
         with pytest.raises(ChildError, match="vllm cpu was killed by SIGKILL"):
             target.step(0)

@@ -1,0 +1,78 @@
+"""One end of a conversation: a request, then its reply, whoever answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import zmq
+
+from cosim.bridge.codec import Codec
+from cosim.bridge.errors import ChildError, MessageError
+from cosim.bridge.messages import Failed, MessageRefused
+from cosim.clock import monotonic_ns
+
+Reply = TypeVar("Reply")
+
+# poll(2) takes milliseconds in an int.
+LONGEST_WAIT_S = 2_000_000
+
+
+class Requester:
+    """Asks one peer; `role` names it in errors, `log` has what it wrote, `wait_ns` is the time spent waiting for it."""
+
+    def __init__(self, role: str, log: Path, socket: zmq.Socket[bytes], reply_type: Any) -> None:
+        self.role = role
+        self.log = log
+        self.wait_ns = 0
+        self._socket = socket
+        self._codec = Codec(reply_type)
+
+    @property
+    def refused_messages(self) -> int:
+        """Messages of the peer that were malformed, too large or of another version."""
+        return self._codec.refused
+
+    def send(self, message: Any) -> None:
+        """Send a request without waiting for its reply."""
+        data = self._codec.encode(message)
+        try:
+            self._socket.send(data, zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            raise ChildError(self.role, f"takes no message ({error})", self.log) from error
+
+    def receive(self, expected: type[Reply], *, limit_s: float) -> Reply:
+        """Wait for the reply. Raises ChildError when the peer ends, reports a failure or is silent for too long."""
+        start_ns = monotonic_ns()
+        try:
+            reply = self._next(limit_s)
+        finally:
+            self.wait_ns += monotonic_ns() - start_ns
+        if not isinstance(reply, expected):
+            raise ChildError(self.role, f"answered {type(reply).__name__} instead of {expected.__name__}", self.log)
+        return reply
+
+    def request(self, message: Any, expected: type[Reply], *, limit_s: float) -> Reply:
+        """Send a request and wait for its reply."""
+        self.send(message)
+        return self.receive(expected, limit_s=limit_s)
+
+    def stop(self, *, politely: bool) -> None:
+        """End the conversation and what answers it; `politely` lets it finish first. Never raises; twice is once."""
+        raise NotImplementedError
+
+    def _next(self, limit_s: float) -> Any:
+        """The next message of the peer, when there is one. Raises ChildError."""
+        raise NotImplementedError
+
+    def _take(self) -> Any:
+        """The message that has arrived. Raises ChildError if it is none, or tells of a failure."""
+        try:
+            reply = self._codec.decode(self._socket.recv_multipart())
+        except MessageError as error:
+            raise ChildError(self.role, f"sent what is refused: {error}", self.log) from error
+        if isinstance(reply, Failed):
+            raise ChildError(self.role, f"failed: {reply.text}", self.log)
+        if isinstance(reply, MessageRefused):
+            raise ChildError(self.role, f"refused message {reply.count}: {reply.text}", self.log)
+        return reply
