@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket as sockets
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from zmq.utils.monitor import recv_monitor_message
 from cosim.bridge.child import Runtime
 from cosim.bridge.codec import MAX_WAITING_MESSAGES, bound_messages
 from cosim.bridge.errors import BridgeError, ChildError
+from cosim.bridge.kept_log import KeptLog, wait_until_logged
 from cosim.bridge.keys import HOST, PUBLIC, ClientKeys, authorising
 from cosim.bridge.listener import ADDRESS, HEARTBEAT_MS, LINGER_MS, LOST_AFTER_MS
 from cosim.bridge.messages import PROTOCOL_VERSION, Attach, Attached, Beat, RemoteReply, Stop, Stopped
@@ -25,7 +27,6 @@ STOP_LIMIT_S = 5.0
 RECONNECT_MS = 200
 # A host that restarts may break off one handshake.
 HANDSHAKES = 2
-MOST_LOG_BYTES = 64 << 20
 _WATCHED = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
 
@@ -51,7 +52,6 @@ class RemoteHost(Requester):
         self._let_in = False
         self._failed_handshakes = 0
         self._broken: ChildError | None = None
-        self._logged_bytes = 0
         socket: zmq.Socket[bytes] = runtime.context.socket(zmq.DEALER)
         super().__init__(role, log, socket, RemoteReply)
         self._set_options(max(HEARTBEAT_MS, min(LOST_AFTER_MS, int(silence_limit_s * 1_000))))
@@ -59,8 +59,9 @@ class RemoteHost(Requester):
         self._poller = zmq.Poller()
         self._poller.register(socket, zmq.POLLIN)
         self._poller.register(self._events, zmq.POLLIN)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.touch()
+        self._kept_log = KeptLog(log)
+        with self._kept_log.writer() as writer:
+            self._log_writer = os.dup(writer)
         try:
             socket.connect(address)
             self.send(Attach(PROTOCOL_VERSION, run, name))
@@ -98,6 +99,8 @@ class RemoteHost(Requester):
         self._socket.disable_monitor()
         self._events.close(0)
         self._socket.close()
+        os.close(self._log_writer)
+        self._kept_log.close()
 
     def _next(self, limit_s: float) -> Any:
         give_up_s = monotonic_s() + limit_s
@@ -109,7 +112,8 @@ class RemoteHost(Requester):
                 reply = self._take()
                 if not isinstance(reply, Beat):
                     return reply
-                self._write(reply.log)
+                if reply.log:
+                    self._write(reply.log)
             elif self._events.poll(0):
                 self._on_event(recv_monitor_message(self._events))
             elif self._broken is not None:
@@ -151,12 +155,10 @@ class RemoteHost(Requester):
         return ChildError(self.role, f"cannot start: {self.address} {what}", self.log, advice)
 
     def _write(self, text: bytes) -> None:
-        """Append to the log what the engines wrote there, up to a bound that no host can pass."""
-        room = MOST_LOG_BYTES - self._logged_bytes
-        self._logged_bytes += len(text)
-        if text and room > 0:
-            with self.log.open("ab") as file:
-                file.write(text[:room])
+        """Put what the engines wrote there into the log, before anything that may follow from it."""
+        while text:
+            text = text[os.write(self._log_writer, text) :]
+        wait_until_logged(self._log_writer)
 
 
 def _why_unreachable(address: str) -> tuple[str, str]:

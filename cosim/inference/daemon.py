@@ -8,6 +8,7 @@ on the other machine.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections import deque
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from cosim.bridge.child import Child, Runtime
 from cosim.bridge.errors import BridgeError, ChildError
 from cosim.bridge.keys import HostKeys
 from cosim.bridge.listener import Arrived, Listener, Lost, Refusals, printable
+from cosim.bridge.log_keeper import HEAD_BYTES
 from cosim.bridge.messages import (
     PROTOCOL_VERSION,
     Attach,
@@ -57,18 +59,26 @@ class Session:
     waiting: deque[Any] = field(default_factory=deque)
     log_sent_bytes: int = 0
 
-    def new_log(self) -> bytes:
-        """What the engines have written since the last call, as much as goes with one beat."""
+    def new_log(self, *, last: bool = False) -> bytes:
+        """What the engines have written since the last call: as much as one beat takes, and of more the end.
+
+        A log that has become large has its end written anew; `last` reads that whatever has been sent of it.
+        """
         if self.host is None:
             return b""
         try:
             with self.host.child.log.open("rb") as file:
-                file.seek(self.log_sent_bytes)
+                size_bytes = file.seek(0, os.SEEK_END)
+                start = max(self.log_sent_bytes, size_bytes - BEAT_LOG_BYTES)
+                if last and size_bytes > HEAD_BYTES:
+                    start = size_bytes - BEAT_LOG_BYTES
+                left_out = start - self.log_sent_bytes
+                file.seek(start)
                 text = file.read(BEAT_LOG_BYTES)
         except OSError:
             return b""
-        self.log_sent_bytes += len(text)
-        return text
+        self.log_sent_bytes = start + len(text)
+        return (f"\n[cosim left out {left_out} bytes here]\n".encode() if left_out > 0 else b"") + text
 
     @property
     def child(self) -> Child | None:
@@ -181,7 +191,7 @@ class Daemon:
 
     def _fail(self, session: Session, text: str) -> None:
         """The run cannot go on: hand over what the engines last wrote, then why."""
-        self._put(session, Beat(session.new_log()))
+        self._put(session, Beat(session.new_log(last=True)))
         self._put(session, Failed(text))
         self._end(session, f"failed: {text}")
 
