@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from cosim.bridge.errors import BridgeError
 from cosim.bridge.keys import CLIENTS, host_keys
 from cosim.bridge.listener import ADDRESS
+from cosim.environment import vllm_hardware
 from cosim.requirements import MissingExtraError
 from cosim.signals import sigterm_raises, uninterrupted
 
@@ -27,7 +27,7 @@ def serve(address: str, directory: Path) -> None:
         raise ListenError(
             f"--listen {address!r}: tcp://ADDRESS:PORT, such as tcp://0.0.0.0:5555 (port 0: any free one)"
         )
-    if find_spec("vllm") is None:
+    if vllm_hardware() is None:
         raise MissingExtraError(["vLLM (cosim engine-host)"], ["cpu"])
     keys = host_keys(directory)
     from cosim.inference.daemon import Daemon, say

@@ -18,7 +18,8 @@ from zmq.utils.monitor import recv_monitor_message
 from cosim.bridge.codec import MAX_WAITING_MESSAGES, Codec, bound_messages
 from cosim.bridge.errors import BridgeError, MessageError
 from cosim.bridge.keys import HostKeys, authorising
-from cosim.bridge.messages import Failed, MessageRefused, RemoteRequest
+from cosim.bridge.messages import Failed, MessageRefused
+from cosim.bridge.remote_messages import RemoteRequest
 from cosim.clock import monotonic_s
 
 ZAP_ADDRESS = "inproc://zeromq.zap.01"

@@ -377,29 +377,5 @@ class Stepped(msgspec.Struct, frozen=True, tag=True):
     conditions: Conditions | None = None
 
 
-class Attach(msgspec.Struct, frozen=True, tag=True):
-    """First message to an engine host on another machine; one host serves one `run` at a time. `name`: for people."""
-
-    version: int
-    run: str
-    name: str
-
-
-class Attached(msgspec.Struct, frozen=True, tag=True):
-    """The run may go on with `StartEngines`. `versions` and `machine` are the host's, for the manifest."""
-
-    version: int
-    versions: dict[str, str | None]
-    machine: dict[str, object]
-
-
-class Beat(msgspec.Struct, frozen=True, tag=True):
-    """The host is there, whatever its engines do; `log` is what they have written since the last."""
-
-    log: bytes
-
-
 EngineRequest = StartEngines | Render | Step | Stop
 EngineReply = EnginesReady | Rendered | RenderRefused | Stepped | Stopped | MessageRefused | Failed
-RemoteRequest = Attach | EngineRequest
-RemoteReply = Attached | Beat | EngineReply

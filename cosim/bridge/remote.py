@@ -17,7 +17,8 @@ from cosim.bridge.errors import BridgeError, ChildError
 from cosim.bridge.kept_log import KeptLog, wait_until_logged
 from cosim.bridge.keys import HOST, PUBLIC, ClientKeys, authorising
 from cosim.bridge.listener import ADDRESS, HEARTBEAT_MS, LINGER_MS, LOST_AFTER_MS
-from cosim.bridge.messages import PROTOCOL_VERSION, Attach, Attached, Beat, RemoteReply, Stop, Stopped
+from cosim.bridge.messages import PROTOCOL_VERSION, Stop, Stopped
+from cosim.bridge.remote_messages import Attach, Attached, Beat, RemoteReply
 from cosim.bridge.requester import LONGEST_WAIT_S, Requester
 from cosim.clock import monotonic_s
 

@@ -23,9 +23,6 @@ from cosim.bridge.listener import Arrived, Listener, Lost, Refusals, printable
 from cosim.bridge.log_keeper import HEAD_BYTES
 from cosim.bridge.messages import (
     PROTOCOL_VERSION,
-    Attach,
-    Attached,
-    Beat,
     Failed,
     Render,
     StartEngines,
@@ -33,6 +30,7 @@ from cosim.bridge.messages import (
     Stop,
     Stopped,
 )
+from cosim.bridge.remote_messages import Attach, Attached, Beat
 from cosim.clock import monotonic_s, wall_time_iso
 from cosim.environment import machine, versions, vllm_hardware
 from cosim.inference.vllm import EngineHost
