@@ -38,7 +38,7 @@ from cosim.bridge.messages import (
 )
 from cosim.bridge.peer import serve
 from cosim.clock import monotonic_ns
-from cosim.network.link_use import link_kpi
+from cosim.network.link_use import link_kpi, window_end_ns
 from ns3_scenarios.library import load
 
 
@@ -49,6 +49,7 @@ class NetworkProcess:
         self._cosim: Any = None
         self._network: Any = None
         self._links: list[tuple[str, bool]] = []
+        self._window_end_ns = 0  # no window of a link ends before
 
     def handle(self, request: NetworkRequest) -> NetworkReady | Advanced | Accounted:
         """Answer one request. Raises MessageError for one out of order, ValueError for a name that does not exist."""
@@ -152,7 +153,11 @@ class NetworkProcess:
         now_ns = self._network.Advance(request.until_ns)
         run_wall_ns = monotonic_ns() - start_ns
         deliveries = [self._delivery(report) for report in self._network.TakeReports()]
-        return Advanced(now_ns, deliveries, run_wall_ns, self._kpis(cut=False))
+        kpis = []
+        if now_ns > self._window_end_ns:
+            self._window_end_ns = window_end_ns(now_ns)
+            kpis = self._kpis(cut=False)
+        return Advanced(now_ns, deliveries, run_wall_ns, kpis)
 
     def _schedule(self, command: Command) -> None:
         network = self._network

@@ -2,8 +2,8 @@
 
 Windows are 100 ms long and aligned to multiples of 100 ms; an instant on a boundary belongs to the window that it ends.
 `link_bytes`: sent in the window; a packet whose transmission crosses a boundary has a share in each window.
-`link_max_queue_bytes`: the largest backlog that waited. `link_dropped_packets`: by queue and loss, absent if none.
-A window in which nothing was sent, waiting or dropped is absent.
+`link_max_queue_bytes`: the largest backlog that waited. `link_dropped_packets`: by queue and loss. A value of 0 has no
+row.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ def link_kpi(t_ns: int, link: str, up: bool, n_bytes: int, max_queue_bytes: int,
     """The row of a window that ends at a time. `link`: `access/UE`, `core` or `paths.NAME`."""
     source, _, ue = link.partition("/")
     labels = {"direction": "up" if up else "down", **({"ue": ue} if ue else {})}
-    values: dict[str, float] = {"link_bytes": n_bytes, "link_max_queue_bytes": max_queue_bytes}
-    if dropped_packets:
-        values["link_dropped_packets"] = dropped_packets
-    return Kpi(t_ns, source, labels, values)
+    values = {
+        "link_bytes": n_bytes,
+        "link_max_queue_bytes": max_queue_bytes,
+        "link_dropped_packets": dropped_packets,
+    }
+    return Kpi(t_ns, source, labels, {metric: value for metric, value in values.items() if value})
 
 
 class LinkUse:

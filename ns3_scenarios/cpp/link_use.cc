@@ -7,11 +7,17 @@
 namespace cosim
 {
 
-int64_t
-LinkUse::WindowEnd(int64_t now_ns)
+namespace
 {
-    return kEpochNs + (now_ns - kEpochNs + kWindowNs - 1) / kWindowNs * kWindowNs;
+
+/// The end of the window that holds an instant.
+int64_t
+WindowEnd(int64_t now_ns)
+{
+    return kEpochNs + (now_ns - kEpochNs + kLinkWindowNs - 1) / kLinkWindowNs * kLinkWindowNs;
 }
+
+} // namespace
 
 void
 LinkUse::Send(int64_t start_ns, int64_t end_ns, int64_t n_bytes)
@@ -69,7 +75,7 @@ LinkUse::MoveTo(int64_t now_ns)
     {
         Close(m_window_end_ns);
         const bool idle = m_waiting_bytes == 0 && m_unsent_bytes == 0;
-        m_window_end_ns = idle ? WindowEnd(now_ns) : m_window_end_ns + kWindowNs;
+        m_window_end_ns = idle ? WindowEnd(now_ns) : m_window_end_ns + kLinkWindowNs;
     }
 }
 

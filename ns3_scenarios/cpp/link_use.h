@@ -12,6 +12,8 @@
 namespace cosim
 {
 
+inline constexpr int64_t kLinkWindowNs = 100'000'000; // cosim/network/link_use.py has the same
+
 /// Windows of 100 ms, aligned to multiples of 100 ms since the run's epoch; an instant on a boundary belongs to the
 /// window that it ends. Bytes count when they are sent: a packet whose transmission crosses a boundary has a share in
 /// each window, so that no window has more than the rate allows. A window in which nothing was sent, waiting or
@@ -22,9 +24,6 @@ namespace cosim
 class LinkUse
 {
   public:
-    /// The end of the window that holds an instant.
-    static int64_t WindowEnd(int64_t now_ns);
-
     /// A packet is sent from `start_ns` to `end_ns`.
     void Send(int64_t start_ns, int64_t end_ns, int64_t n_bytes);
 
@@ -40,12 +39,10 @@ class LinkUse
     std::vector<LinkSample> Take(int64_t now_ns, bool cut);
 
   private:
-    static constexpr int64_t kWindowNs = 100'000'000;
-
     void MoveTo(int64_t now_ns);
     void Close(int64_t t_ns);
 
-    int64_t m_window_end_ns{kEpochNs + kWindowNs};
+    int64_t m_window_end_ns{kEpochNs + kLinkWindowNs};
     int64_t m_start_ns{0}; // of the latest transmission
     int64_t m_end_ns{0};
     int64_t m_unsent_bytes{0}; // of the latest packet, not counted in a window yet

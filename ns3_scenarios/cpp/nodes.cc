@@ -8,7 +8,6 @@
 #include "ns3/boolean.h"
 #include "ns3/icmpv4-l4-protocol.h"
 #include "ns3/ipv4-l3-protocol.h"
-#include "ns3/simulator.h"
 #include "ns3/traffic-control-layer.h"
 
 #include <algorithm>
@@ -179,12 +178,6 @@ std::vector<LinkSample>
 Nodes::TakeSamples(bool cut)
 {
     std::vector<LinkSample> samples;
-    const int64_t now = Simulator::Now().GetNanoSeconds();
-    if (!cut && now <= m_window_end_ns)
-    {
-        return samples;
-    }
-    m_window_end_ns = LinkUse::WindowEnd(now);
     int32_t number = 0;
     for (LinkPair& pair : m_links)
     {

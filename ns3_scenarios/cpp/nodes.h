@@ -74,7 +74,6 @@ class Nodes
     std::string m_pcap_directory;
     StampContext m_stamps;
     std::vector<LinkPair> m_links;
-    int64_t m_window_end_ns{0}; // no window ends before
     std::unordered_map<std::string, Host> m_ues;
     std::unordered_map<std::string, Host> m_servers;
     std::vector<std::string> m_paths;
