@@ -1,16 +1,20 @@
-"""Inline SVG: where the time goes, the distribution of latency, an interval. No scripts, no namespaces, no links."""
+"""Inline SVG: where the time goes, an interval, a request's parts. No scripts, no namespaces, no links."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 from cosim.results.parts import in_order, part_of
 
 WIDTH = 1160
-LABEL_WIDTH = 110
-CURVE_POINTS = 400
+LABEL_WIDTH = 130
+# Row and bar of a tier's own bar and of one that follows it, in px.
+ROW, BAR = 38, 28
+SECOND_ROW, SECOND_BAR = 30, 20
+TIER_GAP = 12
 
 PART_COLOURS = {
     "up_pool": "#c6dbef",
@@ -34,9 +38,28 @@ TIER_COLOURS = ("#3f7fbf", "#e0606e", "#2a9145", "#b9a52c", "#3fb0cf", "#aa4499"
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 
 
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of a waterfall: parts in ms, beside the bar's label; `second` sets it below the bar before it."""
+
+    label: str
+    parts_ms: dict[str, float]
+    second: bool = False
+
+    @property
+    def total_ms(self) -> float:
+        """Length of the bar."""
+        return sum(self.parts_ms.values())
+
+
 def part_colour(name: str) -> str:
     """Fill of a part; a finer part has the colour of the part that it refines."""
     return PART_COLOURS.get(part_of(name).name, OTHER_COLOUR)
+
+
+def colour_of(place: int) -> tuple[str, str]:
+    """Colour and dashes of the curve of the tier at a place."""
+    return TIER_COLOURS[place % len(TIER_COLOURS)], DASHES[place // len(TIER_COLOURS) % len(DASHES)]
 
 
 def ticks(low: float, high: float, about: int = 8) -> list[float]:
@@ -50,100 +73,66 @@ def ticks(low: float, high: float, about: int = 8) -> list[float]:
     return [round(k * spacing, 9) for k in range(first, last + 1)]
 
 
-def waterfall(tiers: dict[str, dict[str, float]]) -> str:
-    """One bar per tier of its mean parts in ms, in the order in which a request passes through them."""
-    totals = {name: sum(parts.values()) for name, parts in tiers.items()}
-    longest_ms = max(totals.values(), default=0.0)
+def waterfall(bars: Sequence[Bar]) -> str:
+    """Bars of parts in ms, on one scale, in the order in which a request passes through them."""
+    longest_ms = max((bar.total_ms for bar in bars), default=0.0)
     if longest_ms <= 0:
         return ""
-    row, bar, top = 44, 30, 8
-    bottom = top + row * len(tiers)
-    right = WIDTH - 80
+    top = 6
+    tops: list[float] = []
+    y: float = top
+    for place, bar in enumerate(bars):
+        y += TIER_GAP if place and not bar.second else 0
+        tops.append(y)
+        y += SECOND_ROW if bar.second else ROW
+    bottom, right = y, WIDTH - 80
     scale = (right - LABEL_WIDTH) / longest_ms
-    out = [_open("waterfall", bottom + 34, "Mean parts of the end-to-end latency of each tier")]
+    out = [open_svg("waterfall", bottom + 34, "Parts of the end-to-end latency of each tier, in ms")]
     for tick in ticks(0, longest_ms):
         x = LABEL_WIDTH + tick * scale
-        out.append(_line(x, top, x, bottom, "grid"))
-        out.append(_text(x, bottom + 16, f"{tick:g}", "tick", "middle"))
-    out.append(_text(right, bottom + 31, "ms", "tick", "end"))
-    for i, (tier, parts) in enumerate(tiers.items()):
-        y = top + i * row + (row - bar) / 2
-        out.append(_text(LABEL_WIDTH - 8, y + bar / 2 + 5, tier, "label", "end"))
+        out.append(line(x, top, x, bottom, "grid"))
+        out.append(text(x, bottom + 16, f"{tick:g}", "tick", "middle"))
+    out.append(text(right, bottom + 31, "ms", "tick", "end"))
+    for bar, y in zip(bars, tops, strict=True):
+        height = SECOND_BAR if bar.second else BAR
+        middle = y + (SECOND_ROW if bar.second else ROW) / 2
+        out.append(text(LABEL_WIDTH - 8, middle + 5, bar.label, "tick" if bar.second else "label", "end"))
         at_ms = 0.0
-        for name in in_order(parts):
-            ms = parts[name]
+        for name in in_order(bar.parts_ms):
+            ms = bar.parts_ms[name]
             if ms <= 0:
                 continue
             x, width = LABEL_WIDTH + at_ms * scale, ms * scale
             colour = part_colour(name)
-            title = f"{tier} {name}: {ms:.3f} ms ({ms / totals[tier]:.1%})"
+            title = f"{bar.label} {name}: {ms:.3f} ms ({ms / bar.total_ms:.1%})"
             out.append(
-                f'<rect class="seg" x="{x:.2f}" y="{y:.1f}" width="{width:.2f}" height="{bar}" fill="{colour}">'
-                f"<title>{escape(title)}</title></rect>"
+                f'<rect class="seg" x="{x:.2f}" y="{middle - height / 2:.1f}" width="{width:.2f}" height="{height}" '
+                f'fill="{colour}"><title>{escape(title)}</title></rect>'
             )
             if width >= 7 * len(name) + 8:
                 out.append(
-                    f'<text x="{x + width / 2:.2f}" y="{y + bar / 2 + 4:.1f}" class="inside" text-anchor="middle" '
+                    f'<text x="{x + width / 2:.2f}" y="{middle + 4:.1f}" class="inside" text-anchor="middle" '
                     f'fill="{_ink(colour)}">{escape(name)}</text>'
                 )
             at_ms += ms
-        out.append(_text(LABEL_WIDTH + at_ms * scale + 6, y + bar / 2 + 5, f"{totals[tier]:.1f} ms", "value"))
+        out.append(text(LABEL_WIDTH + at_ms * scale + 6, middle + 5, f"{bar.total_ms:.1f} ms", "value"))
     return "".join([*out, "</svg>"])
 
 
-def cdf(curves: Mapping[str, tuple[Sequence[float], int]], deadlines_ms: Mapping[str, float]) -> str:
-    """Distribution of latency: per tier the sorted latencies in ms of ok requests, and of how many requests.
-
-    A request that is not ok never arrives, so its curve ends below 1; its height at a deadline is the hit rate.
-    """
-    if not any(values for values, _ in curves.values()):
+def strip(parts_ms: dict[str, float], longest_ms: float) -> str:
+    """A request's parts as a small bar on a scale that ends at `longest_ms`; empty where there is nothing to draw."""
+    if longest_ms <= 0 or not parts_ms:
         return ""
-    tails = [values[min(int(len(values) * 0.995), len(values) - 1)] for values, _ in curves.values() if len(values)]
-    longest_ms = 1.05 * max([*tails, *deadlines_ms.values()])
-    height, top, left, right = 330, 34, 60, WIDTH - 160
-    bottom = top + height
-
-    def x_of(ms: float) -> float:
-        return left + min(ms / longest_ms, 1.0) * (right - left)
-
-    def y_of(share: float) -> float:
-        return bottom - share * height
-
-    out = [_open("cdf", bottom + 40, "Share of requests answered within a time")]
-    for share in (0.0, 0.25, 0.5, 0.75, 0.9, 1.0):
-        out.append(_line(left, y_of(share), right, y_of(share), "grid"))
-        out.append(_text(left - 8, y_of(share) + 4, f"{share:.0%}", "tick", "end"))
-    for tick in ticks(0, longest_ms, 10):
-        out.append(_line(x_of(tick), bottom, x_of(tick), bottom + 5, "grid"))
-        out.append(_text(x_of(tick), bottom + 18, f"{tick:g}", "tick", "middle"))
-    out.append(_text((left + right) / 2, bottom + 35, "e2el from the scheduled time, ms", "tick", "middle"))
-    level = 0
-    previous_x = -math.inf
-    for name, deadline_ms in sorted(deadlines_ms.items(), key=lambda item: (item[1], item[0])):
-        x = x_of(deadline_ms)
-        # Labels of neighbouring deadlines go to two levels so that they do not cover one another.
-        level = 1 - level if x - previous_x < 130 else 0
-        previous_x = x
-        out.append(_line(x, top - 4, x, bottom, "deadline"))
-        out.append(_text(x, top - 8 - 12 * level, f"{name} {deadline_ms:g} ms", "tick", "middle"))
-    ends: list[tuple[float, str, str]] = []
-    for i, (tier, (values, n)) in enumerate(curves.items()):
-        if not values or not n:
-            continue
-        colour, dash = TIER_COLOURS[i % len(TIER_COLOURS)], DASHES[i // len(TIER_COLOURS) % len(DASHES)]
-        path = [f"M{x_of(values[0]):.1f} {y_of(0):.1f}"]
-        count = min(len(values), CURVE_POINTS)
-        for point in range(count):
-            k = (point + 1) * len(values) // count - 1
-            path.append(f"H{x_of(values[k]):.1f}V{y_of((k + 1) / n):.1f}")
-        path.append(f"H{right:.1f}")
-        style = f' stroke-dasharray="{dash}"' if dash else ""
-        out.append(f'<path class="curve" d="{"".join(path)}" stroke="{colour}"{style}/>')
-        ends.append((y_of(len(values) / n), f"{tier} ({len(values) / n:.1%} ok)", colour))
-    y_label = -math.inf
-    for y, label, colour in sorted(ends):
-        y_label = max(y, y_label + 16)
-        out.append(f'<text class="value" x="{right + 8}" y="{y_label + 4:.1f}" fill="{colour}">{escape(label)}</text>')
+    width, height = 220, 14
+    out = [
+        f'<svg class="strip" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">'
+        f"<title>{escape(', '.join(f'{name} {parts_ms[name]:.1f} ms' for name in in_order(parts_ms)))}</title>"
+    ]
+    x = 0.0
+    for name in in_order(parts_ms):
+        length = parts_ms[name] / longest_ms * width
+        out.append(f'<rect x="{x:.2f}" y="1" width="{length:.2f}" height="12" fill="{part_colour(name)}"/>')
+        x += length
     return "".join([*out, "</svg>"])
 
 
@@ -163,19 +152,22 @@ def interval(rate: float | None, low: float | None, high: float | None) -> str:
     )
 
 
-def _open(name: str, height: float, label: str) -> str:
+def open_svg(name: str, height: float, label: str) -> str:
+    """The start of a drawing WIDTH wide; its label is what a screen reader says."""
     return (
         f'<svg class="chart {name}" viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}" '
-        f'role="img" aria-label="{escape(label)}">'
+        f'role="img"><title>{escape(label)}</title>'
     )
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    """A straight line of a class of the style sheet."""
     return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> str:
+    """A line of text of a class of the style sheet."""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def _ink(colour: str) -> str:

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import json
-from array import array
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cosim.clock import NS_PER_MS
+from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.results import charts
+from cosim.results.basis import KINDS, METHOD, grounds, verdict_text
+from cosim.results.distribution import QUANTILES, Distribution, cdf, estimate, observe, quantile_text
 from cosim.results.metrics import LATENCIES, RATES, STATISTICS, bounded_from
 from cosim.results.parts import PARTS, in_order, part_of
+from cosim.results.population import Population, populate
 from cosim.results.sla import ASSUMPTION
+from cosim.results.slowest import Slow, percentile_request, slowest
 from cosim.results.store import (
     REPORT,
     SCENARIO,
     read_manifest,
     read_requests,
+    read_samples,
     read_scenario_text,
     read_steps,
     write_atomic,
 )
-from cosim.results.summary import summarise
-from cosim.results.timeline import COLOURS, STEP_COLOURS, timeline
+from cosim.results.summary import load_scenario, summarise
+from cosim.results.timeline import SAMPLED, Timeline, timeline
 
 TEMPLATE = "report.html.j2"
+SLOW_QUANTILE = 0.95
+MAX_LINKS = 40
 
-SHARING = {
-    "isolated": "each engine stands for hardware of its own, although engines were executed one after another",
-    "timeslice": "the engines share one piece of hardware and queue for one another in virtual time",
-}
 ENVIRONMENT = (
     "command_line",
     "status",
@@ -60,10 +63,14 @@ def render(directory: Path, summary: dict[str, Any] | None = None) -> str:
 
     summary = summarise(directory) if summary is None else summary
     manifest = read_manifest(directory)
+    scenario = load_scenario(directory)
     objectives: dict[str, Any] = manifest.get("objectives") or {}  # type: ignore[assignment]
     deadlines_ns: dict[str, int] = objectives.get("sla") or {}
     deadlines_ms = {name: ns / NS_PER_MS for name, ns in deadlines_ns.items()}
     tiers: dict[str, dict[str, Any]] = summary["tiers"]
+    population = populate(read_requests(directory), tiers, deadlines_ns.values())
+    distributions = {name: estimate(observe(population, name)) for name in tiers}
+    slow_parts = _slow_parts(population, tiers)
     environment = Environment(
         loader=PackageLoader("cosim.results"),
         autoescape=True,
@@ -74,30 +81,34 @@ def render(directory: Path, summary: dict[str, Any] | None = None) -> str:
     environment.filters.update(num=_number, pct=_percent, thousands=_thousands)
     return environment.get_template(TEMPLATE).render(
         summary=summary,
+        verdict_text=verdict_text(summary, manifest, objectives.get("validity") or {}),
+        grounds=grounds(summary, manifest, scenario),
+        ground_kinds=KINDS,
+        method=METHOD,
         tiers=tiers,
         loops=loop_text(summary["loop"]),
-        groups=summary["loop"],
         coverage={source: share for source, share in summary["step_coverage"].items() if share},
-        sharing=SHARING,
         assumption=ASSUMPTION,
         sla=[
             (row, charts.interval(row["sla_hit_rate"], row["wilson_low"], row["wilson_high"])) for row in summary["sla"]
         ],
-        waterfall=charts.waterfall({name: tier["parts_ms"] for name, tier in tiers.items() if tier["parts_ms"]}),
-        parts=_parts(tiers),
-        cdf=charts.cdf(_curves(directory, tiers), deadlines_ms),
-        timeline=timeline(
-            read_requests(directory),
-            read_steps(directory),
-            {name: tier["engines"] for name, tier in tiers.items()},
-            deadlines_ns,
-        ),
-        timeline_colours={**COLOURS, **STEP_COLOURS},
+        waterfall=charts.waterfall(list(_bars(tiers, slow_parts))),
+        parts=_parts(tiers, slow_parts),
+        slow_requests={name: request_id for name, (request_id, _) in slow_parts.items()},
+        cdf=cdf(distributions, deadlines_ms),
+        distributions=_distribution_rows(distributions, deadlines_ms),
+        deadlines=deadlines_ms,
+        quantiles=QUANTILES,
+        timeline=_timeline(directory, population, manifest, scenario, tiers),
+        slowest=_slow_rows(slowest(population)),
         latencies=LATENCIES,
         rates=RATES,
         statistics=STATISTICS,
         bounds={"p95": bounded_from(0.95), "p99": bounded_from(0.99)},
-        links=manifest.get("links") or [],
+        hygiene={name: engine.get("hygiene") for name, engine in summary["engines"].items()},
+        links=[link for link in _links(manifest) if link["packets"]][:MAX_LINKS],
+        quiet_links=sum(not link["packets"] for link in _links(manifest)),
+        busy_links=sum(bool(link["packets"]) for link in _links(manifest)),
         scenario=read_scenario_text(directory),
         scenario_name=SCENARIO,
         environment=[
@@ -124,35 +135,121 @@ def flatten(key: str, value: object) -> list[tuple[str, str]]:
     return [(key, str(value))]
 
 
-def _parts(tiers: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every part, of the contract or found in the run: its colour, what it covers, per tier its mean and its share."""
+def events(scenario: dict[str, Any]) -> list[tuple[int, str]]:
+    """The entries of a scenario's `timeline`: time in ns since the epoch, what they set."""
+    from pydantic import TypeAdapter
+
+    from cosim.scenario.units import Duration
+
+    duration: TypeAdapter[int] = TypeAdapter(Duration)
+    return [
+        (duration.validate_python(entry["at"]), ", ".join(f"{key} = {value}" for key, value in entry["set"].items()))
+        for entry in scenario.get("timeline") or []
+    ]
+
+
+def _timeline(
+    directory: Path,
+    population: Population,
+    manifest: dict[str, Any],
+    scenario: dict[str, Any],
+    tiers: dict[str, dict[str, Any]],
+) -> Timeline:
+    virtual_ns = manifest.get("virtual_ns")
+    ends_ns = [*population.end_ns, virtual_ns if isinstance(virtual_ns, int) else 0]
+    return timeline(
+        population,
+        read_steps(directory),
+        read_samples(directory, SAMPLED),
+        [engine for tier in tiers.values() for engine in tier["engines"]],
+        max(ends_ns),
+        events(scenario),
+    )
+
+
+def _slow_parts(population: Population, tiers: dict[str, Any]) -> dict[str, tuple[str, dict[str, float]]]:
+    """Per tier with an ok request: the id of the one at SLOW_QUANTILE, and its parts in ms."""
+    found = {}
+    for name in tiers:
+        place = percentile_request(population, name, SLOW_QUANTILE)
+        if place is not None:
+            parts_ns = population.parts_of(place)
+            found[name] = (population.request_id[place], {part: ns / NS_PER_MS for part, ns in parts_ns.items()})
+    return found
+
+
+def _bars(
+    tiers: dict[str, dict[str, Any]], slow_parts: dict[str, tuple[str, dict[str, float]]]
+) -> Iterator[charts.Bar]:
+    for name, tier in tiers.items():
+        if tier["parts_ms"]:
+            yield charts.Bar(name, tier["parts_ms"])
+        if name in slow_parts:
+            yield charts.Bar(f"{name} p95", slow_parts[name][1], second=True)
+
+
+def _parts(
+    tiers: dict[str, dict[str, Any]], slow_parts: dict[str, tuple[str, dict[str, float]]]
+) -> list[dict[str, Any]]:
+    """Every part, of the contract or found in the run: colour, what it covers, per tier mean, share, p95 request's."""
     found = {name for tier in tiers.values() for name in tier["parts_ms"]}
     refined = {part_of(name).name for name in found} - found
     names = in_order(found | {part.name for part in PARTS if part.name not in refined})
     totals = {name: sum(tier["parts_ms"].values()) for name, tier in tiers.items()}
+    rows = []
+    for name in names:
+        cells = []
+        for tier_name, tier in tiers.items():
+            ms = tier["parts_ms"].get(name)
+            share = ms / totals[tier_name] if ms is not None and totals[tier_name] else None
+            slow_ms = slow_parts[tier_name][1].get(name, 0.0) if tier_name in slow_parts else None
+            cells.append((ms, share, slow_ms))
+        covers = part_of(name).covers
+        rows.append({"name": name, "colour": charts.part_colour(name), "covers": covers, "tiers": cells})
+    return rows
+
+
+def _distribution_rows(
+    distributions: dict[str, Distribution], deadlines_ms: dict[str, float]
+) -> list[dict[str, object]]:
     return [
         {
-            "name": name,
-            "colour": charts.part_colour(name),
-            "covers": part_of(name).covers,
-            "tiers": [
-                (ms, ms / totals[tier_name] if totals[tier_name] else None)
-                if (ms := tier["parts_ms"].get(name)) is not None
-                else (None, None)
-                for tier_name, tier in tiers.items()
-            ],
+            "tier": name,
+            "n": found.observed.n,
+            "answered": len(found.observed.answered),
+            "censored": len(found.observed.censored),
+            "never": found.observed.never,
+            "within": [found.share_within(ms) for ms in deadlines_ms.values()],
+            "quantiles": [quantile_text(found, share) for share in QUANTILES],
         }
-        for name in names
+        for name, found in distributions.items()
     ]
 
 
-def _curves(directory: Path, tiers: dict[str, dict[str, Any]]) -> dict[str, tuple[array[float], int]]:
-    """Per tier: sorted `e2el_scheduled` in ms of counted ok requests, and the number of those not cancelled."""
-    values: dict[str, array[float]] = {name: array("d") for name in tiers}
-    for record in read_requests(directory):
-        if not record.warmup and record.status == "ok" and record.tier in values:
-            values[record.tier].append(record.e2el_scheduled_ns / NS_PER_MS)
-    return {name: (array("d", sorted(values[name])), tier["n"] - tier["cancelled"]) for name, tier in tiers.items()}
+def _slow_rows(requests: list[Slow]) -> list[dict[str, object]]:
+    """The slowest requests as a table has them, with their bars on the scale of the slowest of their tier."""
+    longest_ms: dict[str, float] = {}
+    for slow in requests:
+        longest_ms.setdefault(slow.tier, slow.e2el_ns / NS_PER_MS)
+    return [
+        {
+            "slow": slow,
+            "e2el_ms": slow.e2el_ns / NS_PER_MS,
+            "scheduled_s": slow.scheduled_ns / NS_PER_S,
+            "from_ms": (slow.scheduled_ns - 0.1 * (slow.end_ns - slow.scheduled_ns)) / NS_PER_MS,
+            "to_ms": (slow.end_ns + 0.1 * (slow.end_ns - slow.scheduled_ns)) / NS_PER_MS,
+            "bar": charts.strip({name: ns / NS_PER_MS for name, ns in slow.parts_ns.items()}, longest_ms[slow.tier]),
+            "unusual": [
+                f"{excess.part} {excess.value_ns / NS_PER_MS:.1f} ms (median {excess.median_ns / NS_PER_MS:.1f} ms)"
+                for excess in slow.unusual
+            ],
+        }
+        for slow in requests
+    ]
+
+
+def _links(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(manifest.get("links") or [])
 
 
 def _number(value: float | None, digits: int = 1) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 import msgspec
 
 from cosim.clock import monotonic_s
 from cosim.results.records import RequestRecord, StepsLine
 from cosim.results.timeseries import TimeseriesWriter
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 REQUESTS = "requests.jsonl"
 STEPS = "steps.jsonl"
@@ -28,6 +32,16 @@ FLUSH_INTERVAL_S = 0.5
 FLUSH_LINES = 1000
 
 T = TypeVar("T")
+
+
+class Samples(NamedTuple):
+    """Samples of one source, metric and set of labels (as text) from one part of timeseries/, in its order."""
+
+    source: str
+    metric: str
+    labels: str
+    t_ns: NDArray[np.int64]
+    value: NDArray[np.float64]
 
 
 class ResultsError(Exception):
@@ -173,6 +187,40 @@ def read_steps(directory: Path) -> Iterator[StepsLine]:
     """The lines of steps.jsonl, in the file's order; damage is treated as by `read_requests`."""
     decoder: msgspec.json.Decoder[StepsLine] = msgspec.json.Decoder(StepsLine)
     return _read(directory / STEPS, decoder)
+
+
+def read_samples(directory: Path, metrics: Collection[str]) -> Iterator[Samples]:
+    """The time series of a run whose metric is named, part by part, so that memory holds one part.
+
+    Raises ResultsError for a damaged part; a run without time series has no samples.
+    """
+    parts = sorted((directory / TIMESERIES).glob("part-*.parquet"))
+    if not parts:
+        return
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    for path in parts:
+        try:
+            table = pq.read_table(path, columns=["t_ns", "source", "metric", "labels", "value"])
+        except (pa.ArrowException, OSError) as error:
+            raise ResultsError(f"{path}: {error}; restore the file or run the scenario again") from None
+        table = table.filter(pc.is_in(table["metric"].cast(pa.string()), pa.array(list(metrics), pa.string())))
+        names, codes = [], np.zeros(len(table), dtype=np.int64)
+        for key in ("source", "metric", "labels"):
+            found = table[key].cast(pa.string()).combine_chunks().dictionary_encode()
+            names.append(found.dictionary.to_pylist())
+            codes = codes * max(len(names[-1]), 1) + found.indices.to_numpy()
+        order = np.argsort(codes, kind="stable")
+        t_ns, value = table["t_ns"].to_numpy()[order], table["value"].to_numpy()[order]
+        kinds, starts = np.unique(codes[order], return_index=True)
+        for code, start, end in zip(kinds.tolist(), starts, [*starts[1:], len(order)], strict=True):
+            code, labels = divmod(code, len(names[2]))
+            source, metric = divmod(code, len(names[1]))
+            chosen = slice(start, end)
+            yield Samples(names[0][source], names[1][metric], names[2][labels], t_ns[chosen], value[chosen])
 
 
 def read_manifest(directory: Path) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The time line: requests of each tier and steps of each engine on one axis, as inline SVG."""
+"""The time line: requests, steps, queues and links of a run on one axis, as inline SVG that the page's script zooms."""
 
 from __future__ import annotations
 
@@ -6,217 +6,132 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
 
-from cosim.clock import NS_PER_MS, NS_PER_S
+from cosim.clock import NS_PER_S
 from cosim.results.charts import ticks
-from cosim.results.records import RequestRecord, StepRecord, StepsLine
-from cosim.results.sla import met
+from cosim.results.engine_tracks import QUEUES, STEP_COLOURS, engine_tracks, queue_series
+from cosim.results.link_tracks import LINK_COLOURS, METRICS, LinkSeries
+from cosim.results.population import Population
+from cosim.results.records import StepsLine
+from cosim.results.series import Grid, Held
+from cosim.results.store import Samples
+from cosim.results.tracks import OUTCOME_COLOURS, Track, request_tracks, x_ms
 
 WIDTH = 1160
 LEFT = 170
-RIGHT = 14
-WINDOW_S = 60.0
-MAX_REQUESTS = 1_500
-MAX_STEPS = 8_000
-MAX_LANES = 8
-LANE = 11
-ENGINE_ROW = 20
+RIGHT = 112
+HEADING = 20
+GAP = 7
+LABEL_LETTERS = 24
 
-COLOURS = {
-    "every deadline met": "#2f9e44",
-    "some deadlines met": "#d9b310",
-    "no deadline met": "#e8771a",
-    "error": "#d6336c",
-    "timeout": "#a61e2b",
-    "rejected": "#9c36b5",
-    "cancelled": "#9aa0a6",
+SAMPLED = (*QUEUES, *METRICS)
+KEYS = {
+    "requests": OUTCOME_COLOURS,
+    "engines": {**STEP_COLOURS, **dict(QUEUES.values())},
+    "links": LINK_COLOURS,
 }
-STEP_COLOURS = {"step with prefill": "#4a63b0", "step of decodes only": "#9db3e0"}
+HEADINGS = {
+    "requests": "Requests, from scheduled time to end",
+    "engines": "Engines: steps, and how many requests run and wait",
+    "links": "Links: rate in windows of 0.1 s",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The drawing, where it ends, and what it leaves out."""
+    """The drawing, where it ends, what was left out or put together, its numbers as a table, its colours by group.
+
+    A row of `numbers`: track, what, how many, mean, greatest.
+    """
 
     svg: str
-    window_s: float
+    end_s: float
     notes: list[str]
-
-
-@dataclass(slots=True)
-class _Bar:
-    tier: str
-    start_ns: int
-    end_ns: int
-    kind: str
-    title: str
-    warmup: bool
-
-
-@dataclass(slots=True)
-class _Steps:
-    """Starts and durations of an engine's steps, by kind."""
-
-    kinds: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: {kind: [] for kind in STEP_COLOURS})
-
-
-def kind_of(record: RequestRecord, deadlines_ns: Iterable[int]) -> str:
-    """The key of COLOURS that a request is drawn with."""
-    if record.status != "ok":
-        return record.status
-    hits = [met(record, deadline_ns) for deadline_ns in deadlines_ns]
-    if all(hits):
-        return "every deadline met"
-    return "some deadlines met" if any(hits) else "no deadline met"
+    numbers: list[tuple[str, str, str, str, str]] = field(default_factory=list)
+    keys: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def timeline(
-    requests: Iterable[RequestRecord],
+    population: Population,
     steps: Iterable[StepsLine],
-    tiers: dict[str, list[str]],
-    deadlines_ns: dict[str, int],
+    samples: Iterable[Samples],
+    engines: list[str],
+    end_ns: int,
+    events: Iterable[tuple[int, str]] = (),
 ) -> Timeline:
-    """Draw the first WINDOW_S seconds, or less where they hold more than MAX_REQUESTS requests or MAX_STEPS steps.
+    """Draw a whole run, from the epoch to `end_ns`; engines in this order, others after them.
 
-    `tiers` names the engines of each tier; both are drawn in its order, those that it does not name after them.
+    `events` are moments at which the scenario changed a value: time in ns, what changed.
     """
-    limit_ns = int(WINDOW_S * NS_PER_S)
-    bars, more_requests = _bars(requests, deadlines_ns, limit_ns)
-    marks, more_steps = _marks(steps, limit_ns)
-    notes = []
-    end_ns = max([bar.end_ns for bar in bars] + [start + duration for _, start, duration, _ in marks], default=0)
-    shown_ns = min(limit_ns, end_ns)
-    if end_ns > limit_ns or more_requests or more_steps:
-        notes.append(f"Only the first {WINDOW_S:g} s are drawn.")
-    if len(bars) > MAX_REQUESTS:
-        shown_ns = min(shown_ns, bars[MAX_REQUESTS].start_ns)
-        notes = [f"Only the first {shown_ns / NS_PER_S:.3g} s are drawn: they hold {MAX_REQUESTS} requests."]
-    if len(marks) > MAX_STEPS and marks[MAX_STEPS][1] < shown_ns:
-        shown_ns = marks[MAX_STEPS][1]
-        notes = [f"Only the first {shown_ns / NS_PER_S:.3g} s are drawn: they hold {MAX_STEPS} steps."]
-    if shown_ns <= 0:
+    if end_ns <= 0 or not len(population):
         return Timeline("", 0.0, ["No request ended."])
-    bars = [bar for bar in bars if bar.start_ns < shown_ns]
-    engines: dict[str, _Steps] = {}
-    for engine, start_ns, duration_ns, kind in marks:
-        if start_ns < shown_ns:
-            engines.setdefault(engine, _Steps()).kinds[kind].append((start_ns, duration_ns))
-    named = [name for names in tiers.values() for name in names if name in engines]
-    engine_order = [*named, *sorted(set(engines) - set(named))]
-    tier_order = [*tiers, *sorted({bar.tier for bar in bars} - set(tiers))]
-    svg, crowded = _draw(bars, {name: engines[name] for name in engine_order}, tier_order, shown_ns)
-    notes += [f"More than {MAX_LANES} requests of {tier} overlap; the last lane holds the rest." for tier in crowded]
-    return Timeline(svg, shown_ns / NS_PER_S, notes)
+    grid = Grid.over(end_ns)
+    links = LinkSeries(end_ns)
+    queues: dict[str, dict[str, Held]] = {}
+    for sample in samples:
+        links.add(sample)
+        queue_series(queues, sample, grid)
+    groups: dict[str, list[Track]] = {}
+    notes: list[str] = []
+    for name, (tracks, remarks) in {
+        "requests": request_tracks(population, grid),
+        "engines": engine_tracks(steps, queues, engines, grid, end_ns),
+        "links": links.tracks(grid),
+    }.items():
+        notes += remarks
+        if tracks:
+            groups[name] = tracks
+    svg = _draw(groups, end_ns, list(events))
+    numbers = [(track.name, *row) for tracks in groups.values() for track in tracks for row in track.numbers]
+    return Timeline(svg, end_ns / NS_PER_S, notes, numbers, {name: KEYS[name] for name in groups})
 
 
-def _bars(requests: Iterable[RequestRecord], deadlines_ns: dict[str, int], limit_ns: int) -> tuple[list[_Bar], bool]:
-    bars: list[_Bar] = []
-    more = False
-    for record in requests:
-        if record.t_scheduled_ns >= limit_ns:
-            more = True
-            continue
-        kind = kind_of(record, deadlines_ns.values())
-        title = (
-            f"{record.request_id} {record.status}, scheduled {record.t_scheduled_ns / NS_PER_S:.3f} s, "
-            f"{record.e2el_scheduled_ns / NS_PER_MS:.1f} ms, {kind}" + (", warm-up" if record.warmup else "")
-        )
-        bars.append(_Bar(record.tier or "(none)", record.t_scheduled_ns, record.t_end_ns, kind, title, record.warmup))
-    bars.sort(key=lambda bar: (bar.start_ns, bar.title))
-    return bars, more
-
-
-def _marks(steps: Iterable[StepsLine], limit_ns: int) -> tuple[list[tuple[str, int, int, str]], bool]:
-    prefill, decode = STEP_COLOURS
-    marks: list[tuple[str, int, int, str]] = []
-    more = False
-    for line in steps:
-        if not isinstance(line, StepRecord):
-            continue
-        if line.t_start_ns >= limit_ns:
-            more = True
-            continue
-        kind = prefill if line.signature.prefill_tokens else decode
-        marks.append((line.engine, line.t_start_ns, line.duration_ns, kind))
-        # steps.jsonl is written in the order of virtual time but for steps that overlap, so what follows is later.
-        if len(marks) >= 4 * MAX_STEPS:
-            break
-    marks.sort(key=lambda mark: mark[1])
-    return marks, more
-
-
-def _draw(bars: list[_Bar], engines: dict[str, _Steps], tiers: list[str], shown_ns: int) -> tuple[str, list[str]]:
+def _draw(groups: dict[str, list[Track]], end_ns: int, events: list[tuple[int, str]]) -> str:
     labels: list[str] = []
     shapes: list[str] = []
-    crowded: list[str] = []
-    y = 6
-    for tier in tiers:
-        lanes: list[int] = []
-        placed: list[tuple[_Bar, int]] = []
-        for bar in (bar for bar in bars if bar.tier == tier):
-            lane = next((k for k, free_ns in enumerate(lanes) if free_ns <= bar.start_ns), len(lanes))
-            if lane >= MAX_LANES:
-                lane = MAX_LANES - 1
-                if tier not in crowded:
-                    crowded.append(tier)
-            if lane == len(lanes):
-                lanes.append(0)
-            lanes[lane] = max(lanes[lane], bar.end_ns)
-            placed.append((bar, lane))
-        rows = max(len(lanes), 1)
-        labels.append(_label(y + rows * LANE / 2 + 4, tier))
-        shapes += [_request(bar, y + lane * LANE) for bar, lane in placed]
-        y += rows * LANE + 8
-    if engines:
-        labels.append(f'<line class="grid" x1="0" y1="{y}" x2="{WIDTH}" y2="{y}"/>')
-        y += 6
-    for engine, steps in engines.items():
-        labels.append(_label(y + ENGINE_ROW / 2 + 2, engine))
-        for kind, spans in steps.kinds.items():
-            if spans:
-                # One path for all: thousands of rectangles would make the page slow.
-                path = "".join(
-                    f"M{_ms(start)} {y}h{max(duration / NS_PER_MS, 0.001):.3f}v{ENGINE_ROW - 4}"
-                    f"h-{max(duration / NS_PER_MS, 0.001):.3f}z"
-                    for start, duration in spans
-                )
-                shapes.append(f'<path fill="{STEP_COLOURS[kind]}" d="{path}"><title>{escape(kind)}</title></path>')
-        y += ENGINE_ROW
-    width = WIDTH - LEFT - RIGHT
-    shown_ms = shown_ns / NS_PER_MS
+    y = 2
+    for name, tracks in groups.items():
+        labels.append(f'<text class="heading" x="0" y="{y + 13}">{escape(HEADINGS[name])}</text>')
+        y += HEADING
+        for track in tracks:
+            labels += _labels(track, y)
+            shapes.append(f'<g transform="translate(0 {y})">{"".join(track.shapes)}</g>')
+            y += track.height + (GAP if track.height > 12 or track is tracks[-1] else 3)
+        y += GAP
+    width, end_ms = WIDTH - LEFT - RIGHT, x_ms(end_ns)
     axis = "".join(
-        f'<line class="grid" x1="{LEFT + tick * 1000 / shown_ms * width:.1f}" y1="0" '
-        f'x2="{LEFT + tick * 1000 / shown_ms * width:.1f}" y2="{y}"/>'
-        f'<text class="tick" x="{LEFT + tick * 1000 / shown_ms * width:.1f}" y="{y + 16}" '
-        f'text-anchor="middle">{tick:g}</text>'
-        for tick in ticks(0, shown_ns / NS_PER_S, 10)
+        f'<line class="grid" x1="{x:.1f}" y1="0" x2="{x:.1f}" y2="{y}"/>'
+        f'<text class="tick" x="{x:.1f}" y="{y + 16}" text-anchor="middle">{tick:g}</text>'
+        for tick in ticks(0, end_ns / NS_PER_S, 10)
+        for x in [LEFT + tick * NS_PER_S / end_ns * width]
     )
-    svg = (
+    marks = "".join(
+        f'<path class="event" d="M{x_ms(at_ns)} 0V{y}"><title>{at_ns / NS_PER_S:g} s: {escape(what)}</title></path>'
+        for at_ns, what in events
+        if at_ns <= end_ns
+    )
+    return (
         f'<svg class="chart timeline" viewBox="0 0 {WIDTH} {y + 34}" width="{WIDTH}" height="{y + 34}" role="img" '
-        'aria-label="Requests and engine steps over virtual time">'
+        'aria-label="Requests, steps, queues and links over virtual time">'
         f'<g class="axis">{axis}</g>'
         f'<text class="tick" x="{WIDTH - RIGHT}" y="{y + 31}" text-anchor="end">virtual time, s</text>'
         + "".join(labels)
-        + f'<svg class="plot" x="{LEFT}" y="0" width="{width}" height="{y}" viewBox="0 0 {shown_ms:.3f} {y}" '
-        f'preserveAspectRatio="none"><rect class="catch" x="0" y="0" width="{shown_ms:.3f}" height="{y}"/>'
+        + f'<svg class="plot" x="{LEFT}" y="0" width="{width}" height="{y}" viewBox="0 0 {end_ms} {y}" '
+        f'preserveAspectRatio="none"><rect class="catch" x="0" y="0" width="{end_ms}" height="{y}"/>'
+        + marks
         + "".join(shapes)
         + "</svg></svg>"
     )
-    return svg, crowded
 
 
-def _request(bar: _Bar, y: int) -> str:
-    length = max((bar.end_ns - bar.start_ns) / NS_PER_MS, 0.001)
-    fade = ' opacity="0.45"' if bar.warmup else ""
-    return (
-        f'<rect x="{_ms(bar.start_ns)}" y="{y}" width="{length:.3f}" height="{LANE - 2}" '
-        f'fill="{COLOURS[bar.kind]}"{fade}>'
-        f"<title>{escape(bar.title)}</title></rect>"
-    )
-
-
-def _label(y: float, text: str) -> str:
-    return f'<text class="label" x="{LEFT - 8}" y="{y:.1f}" text-anchor="end">{escape(text)}</text>'
-
-
-def _ms(t_ns: int) -> str:
-    return f"{t_ns / NS_PER_MS:.3f}"
+def _labels(track: Track, y: float) -> list[str]:
+    middle = y + track.height / 2
+    words = track.label or track.name
+    if len(words) > LABEL_LETTERS:
+        words = "\u2026" + words[1 - LABEL_LETTERS :]
+    kind = "tick" if track.label else "label"
+    out = [f'<text class="{kind}" x="{LEFT - 8}" y="{middle + 4:.1f}" text-anchor="end">{escape(words)}</text>']
+    # Two lines fit beside all but the lowest tracks; a third one is in the table of numbers.
+    notes = track.notes[: max(track.height // 12, 1)]
+    top = middle + 4 - 6 * (len(notes) - 1)
+    x = WIDTH - RIGHT + 8
+    return out + [f'<text class="tick" x="{x}" y="{top + 12 * k:.1f}">{escape(n)}</text>' for k, n in enumerate(notes)]

@@ -1,0 +1,232 @@
+"""What a run's numbers rest on, in sentences: what was executed, charged, emulated, idealised, left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+METHOD = "docs/method.md"
+Kind = Literal["executed", "repeated", "constant", "charged", "emulated", "idealised", "left out", "load"]
+
+KINDS = {
+    "executed": "run for real on this machine and timed",
+    "repeated": "recorded by an earlier run and used again",
+    "constant": "a value of the scenario",
+    "charged": "measured, then counted as the scenario says",
+    "emulated": "computed packet by packet",
+    "idealised": "computed from a simpler model",
+    "left out": "costs nothing here, does in a deployment",
+    "load": "how requests are issued",
+}
+SOURCE_WORDS: dict[str, tuple[Kind, str]] = {
+    "executed": ("executed", "were executed by vLLM on this machine; a step lasts as long as it took"),
+    "replayed": ("repeated", "were recorded by an earlier run; they have the durations that were measured then"),
+    "interpolated": ("charged", "have durations interpolated between measured ones"),
+    "extrapolated": ("charged", "have durations extrapolated past measured ones"),
+    "predicted": ("charged", "have predicted durations"),
+}
+OVERRUN = {
+    "overlap": "a frame is also sent while the one before has no answer",
+    "skip": "a frame that falls due while the one before has no answer is not sent, so a slow tier is asked less",
+    "queue": "a frame that falls due while the one before has no answer waits for it, and its wait counts",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """One thing that the numbers rest on; `kind` is a key of KINDS."""
+
+    subject: str
+    kind: Kind
+    text: str
+
+
+def grounds(summary: dict[str, Any], manifest: dict[str, Any], scenario: dict[str, Any]) -> list[Ground]:
+    """What a run rests on, in the order of a request's way through it."""
+    return [
+        *_clients(summary, scenario),
+        *_network(manifest, scenario),
+        *_engines(summary, manifest),
+        *_charges(summary, scenario),
+        *_hosts(summary, manifest, scenario),
+    ]
+
+
+def verdict_text(summary: dict[str, Any], manifest: dict[str, Any], validity: dict[str, Any]) -> str:
+    """What VALID stands for in this run; for an INVALID run the reasons say what does not hold."""
+    if summary["verdict"] != "VALID":
+        return "The figures below may not be used as they are, for these reasons:"
+    checked = sum(value for value in _mapping(_mapping(manifest.get("invariants")).get("checked")).values())
+    text = f"The run came to its end and each of its {summary['requests']['issued']} requests ended"
+    text += f"; {checked} checks of its invariants (time, causality, parts, bytes) found nothing" if checked else ""
+    least, share = validity.get("min_requests"), validity.get("max_error_share")
+    if least is not None and share is not None:
+        text += f"; each tier has at least {least} counted requests, at most {share:.4g} of them errors"
+    return text + "."
+
+
+def _clients(summary: dict[str, Any], scenario: dict[str, Any]) -> Iterator[Ground]:
+    groups = {str(group.get("name")): group for group in scenario.get("clients") or []}
+    for name, loop in summary["loop"].items():
+        group = groups.get(name, {})
+        text = f"{name}, {_times(group.get('count') or 1, 'client')}"
+        if group.get("kind") == "frames":
+            text += f", a frame every {group.get('period')}"
+        if loop == "closed":
+            text += (
+                ": closed loop. The next request follows the answer and a think time, so a slow tier is asked less and "
+                "looks better than under an open load of the same rate."
+            )
+        elif loop == "open":
+            text += ": open loop. Requests fall due whether or not earlier ones were answered"
+            text += f"; {OVERRUN[group['on_overrun']]}." if group.get("on_overrun") in OVERRUN else "."
+        else:
+            text += f": {loop} loop."
+        if group.get("kind") == "frames" and loop == "open":
+            text += " A latency counts from when the frame was due."
+        yield Ground("clients", "load", text)
+
+
+def _network(manifest: dict[str, Any], scenario: dict[str, Any]) -> Iterator[Ground]:
+    network = scenario.get("network") or {}
+    transport = network.get("transport") or {}
+    if network.get("kind") == "ns3":
+        version = _mapping(manifest.get("versions")).get("ns3") or ""
+        text = (
+            f"Every packet goes through ns-3 {version}".rstrip() + f", with TCP {transport.get('congestion_control')}"
+        )
+        text += (
+            ", slow start after idle" if transport.get("slow_start_after_idle") else ", without slow start after idle"
+        )
+        text += ", the round trips and bytes of TLS 1.3" if transport.get("tls") else ", no TLS"
+        text += f" and HTTP connections that close after {transport.get('keepalive')} of silence."
+        yield Ground("network", "emulated", text)
+    elif network.get("kind"):
+        yield Ground(
+            "network",
+            "idealised",
+            f"Network {network['kind']}: each link has a rate and a delay; there are no packets, no losses and no "
+            "congestion control, so what TCP costs is not in these figures.",
+        )
+    if (network.get("access") or {}).get("kind") == "link":
+        yield Ground(
+            "radio access",
+            "idealised",
+            "A link of its own for each UE, with a rate, a delay, jitter and loss; no scheduler of a 5G cell, no "
+            "fading, no handover, no UE that competes for the radio.",
+        )
+
+
+def _engines(summary: dict[str, Any], manifest: dict[str, Any]) -> Iterator[Ground]:
+    kinds = {name: tier.get("kind") for name, tier in summary["tiers"].items()}
+    stubs = [name for name, kind in kinds.items() if kind == "stub"]
+    if stubs:
+        yield Ground(
+            "engine steps",
+            "constant",
+            f"{_tiers(stubs)}: steps have the scenario's constant times and no model was run, so latencies there are "
+            "no measurements.",
+        )
+    if len(stubs) == len(kinds):
+        return
+    version = _mapping(manifest.get("versions")).get("vllm") or ""
+    for source, share in summary["step_coverage"].items():
+        if share:
+            kind, words = SOURCE_WORDS.get(source, ("charged", f"have the source {source}"))
+            amount = "All steps" if share == 1 else f"{share:.1%} of the steps"
+            text = f"{amount} {words}.".replace("vLLM", f"vLLM {version}".rstrip())
+            yield Ground("engine steps", kind, text)
+    yield Ground(
+        "front end, egress",
+        "executed" if summary["step_coverage"].get("executed") else "repeated",
+        "JSON, image processing, chat template and tokeniser before a step, detokenising and SSE after it: timed apart "
+        "from the steps, which they overlap as in vLLM's server.",
+    )
+    yield Ground(
+        "idle time",
+        "left out",
+        "Virtual time jumps over gaps without work. A step after such a gap finds caches and clock frequency as the "
+        "step before left them, so it is faster than on a server that had idled.",
+    )
+
+
+def _charges(summary: dict[str, Any], scenario: dict[str, Any]) -> Iterator[Ground]:
+    tiers = {name: tier for name, tier in summary["tiers"].items() if tier.get("kind") != "stub"}
+    scaled = {name: tier["time_scale"] for name, tier in tiers.items() if tier.get("time_scale") not in (None, 1)}
+    if scaled:
+        factors = ", ".join(f"{name} {scale:g}" for name, scale in scaled.items())
+        yield Ground(
+            "time_scale",
+            "charged",
+            f"Measured durations are multiplied: {factors}. These tiers stand for other hardware by assumption; a "
+            "ratio between tiers is the scenario's as much as the measurement's.",
+        )
+    elif tiers:
+        yield Ground("time_scale", "charged", "1 on every tier: durations count as they were measured.")
+    by_sharing: dict[str, list[str]] = {}
+    for name, tier in tiers.items():
+        by_sharing.setdefault(str(tier.get("sharing")), []).append(name)
+    if names := by_sharing.get("isolated"):
+        yield Ground(
+            "sharing: isolated",
+            "charged",
+            f"{_tiers(names)}: engines were executed one after another, never at once, and each is charged as if it "
+            "had hardware of its own; contention between engines is not in these figures.",
+        )
+    if names := by_sharing.get("timeslice"):
+        yield Ground(
+            "sharing: timeslice",
+            "charged",
+            f"{_tiers(names)}: engines take turns on one piece of hardware, and wait for one another in virtual time.",
+        )
+    models = [(tier.get("engine") or {}).get("model") for tier in (scenario.get("tiers") or {}).values()]
+    if any(isinstance(model, dict) and model.get("kind") == "synthetic" for model in models):
+        yield Ground(
+            "model",
+            "idealised",
+            "Random weights of the stated shape: time does not depend on a weight's value, but the text is noise of "
+            "the asked length, and quality is no result.",
+        )
+
+
+def _hosts(summary: dict[str, Any], manifest: dict[str, Any], scenario: dict[str, Any]) -> Iterator[Ground]:
+    if summary.get("clock") == "lockstep":
+        text = "No API server process (its HTTP parsing and its hops between processes)"
+        if any(config.get("async_scheduling") is False for config in _configurations(manifest.get("children"))):
+            text += ", and asynchronous scheduling is off"
+        yield Ground("server", "left out", text + "; servers' NICs and hosts cost no time.")
+        yield Ground(
+            "clock",
+            "idealised",
+            "One virtual clock orders packets and steps to the nanosecond. How fast this machine ran matters only "
+            "through the durations that were measured; an event never sees a later one.",
+        )
+    if any(group.get("kind") == "frames" and not group.get("folder") for group in scenario.get("clients") or []):
+        yield Ground(
+            "images",
+            "idealised",
+            "Synthetic frames: sizes vary as JPEG's do, but frames of a camera are alike, so requests are not "
+            "independent samples of what a camera sees.",
+        )
+
+
+def _configurations(children: object) -> Iterator[dict[str, Any]]:
+    """Every mapping within what the children reported, however deep."""
+    if isinstance(children, dict):
+        yield children
+        for value in children.values():
+            yield from _configurations(value)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _tiers(names: Iterable[str]) -> str:
+    listed = list(names)
+    return f"Tier{'s' if len(listed) != 1 else ''} {', '.join(listed)}"
+
+
+def _times(n: int, noun: str) -> str:
+    return f"{n} {noun}{'s' if n != 1 else ''}"
