@@ -16,7 +16,6 @@ from PIL import Image
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTH, HEIGHT = 1280, 1600
-COLOURS = 128
 LIMIT_S = 60
 # No display, no GPU, none of the requests that a browser makes on its own; light colours.
 FLAGS = (
@@ -39,7 +38,7 @@ def find_chromium() -> str | None:
 
 
 def take(chromium: str, page: Path, target: Path, width: int = WIDTH, height: int = HEIGHT) -> None:
-    """Draw the top of a page into a PNG file of few colours. Raises RuntimeError with Chromium's words."""
+    """Draw the top of a page into a PNG file. Raises RuntimeError with Chromium's words."""
     with tempfile.TemporaryDirectory() as folder:
         drawn = Path(folder, "page.png")
         places = (f"--user-data-dir={folder}/profile", f"--screenshot={drawn}", f"--window-size={width},{height}")
@@ -54,8 +53,7 @@ def take(chromium: str, page: Path, target: Path, width: int = WIDTH, height: in
         if done.returncode or not drawn.exists():
             raise RuntimeError(f"{chromium} drew nothing (exit {done.returncode}): {done.stderr[-2000:]}")
         with Image.open(drawn) as picture:
-            few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-            few.save(target, optimize=True)
+            picture.convert("RGB").save(target, optimize=True)
 
 
 def main() -> int:

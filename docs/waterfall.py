@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from cosim.results.charts import waterfall
+from cosim.results.charts import Bar, waterfall
 
 STYLE = (
     "<style>text{font:12px sans-serif;fill:#24292f}.tick{fill:#57606a}.grid{stroke:#d0d7de}"
@@ -19,7 +19,7 @@ def main() -> None:
     """Read summary.json, write the picture."""
     directory, target = map(Path, sys.argv[1:])
     summary = json.loads((directory / "summary.json").read_text())
-    picture = waterfall({name: tier["parts_ms"] for name, tier in summary["tiers"].items()})
+    picture = waterfall([Bar(name, tier["parts_ms"]) for name, tier in summary["tiers"].items()])
     head, _, rest = picture.partition(">")
     head = head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
     target.write_text(f"{head}>{STYLE}{rest}\n")

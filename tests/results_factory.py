@@ -253,6 +253,14 @@ def made_up_run(directory: Path, seconds: int = 60, seed: int = 1) -> Path:
             writer.step(line)
         for second in range(seconds):
             writer.gauge(second * S, "edge", "num_requests_running", {"tier": "edge"}, float(second % 3))
+            writer.gauge(second * S, "edge", "num_requests_waiting", {"tier": "edge"}, float(second % 5 == 0))
+            for ue in ("cam-edge-0", "cam-cloud-0"):
+                labels = {"direction": "up", "ue": ue}
+                writer.gauge((second + 1) * S, "access", "link_bytes", labels, 40_000.0)
+                writer.gauge((second + 1) * S, "access", "link_max_queue_bytes", labels, 30_000.0 + second)
+            writer.gauge((second + 1) * S, "paths.cloud", "link_bytes", {"direction": "down"}, 300.0)
+            if second % 20 == 7:
+                writer.gauge((second + 1) * S, "paths.cloud", "link_dropped_packets", {"direction": "down"}, 2.0)
         write_manifest(directory, manifest(issued=len(records), virtual_ns=(seconds + 3) * S))
     (directory / SCENARIO).write_text(SCENARIO_TEXT, encoding="utf-8")
     return directory

@@ -62,7 +62,7 @@ def verdict_text(summary: dict[str, Any], manifest: dict[str, Any], validity: di
     text += f"; {checked} checks of its invariants (time, causality, parts, bytes) found nothing" if checked else ""
     least, share = validity.get("min_requests"), validity.get("max_error_share")
     if least is not None and share is not None:
-        text += f"; each tier has at least {least} counted requests, at most {share:.4g} of them errors"
+        text += f"; each tier has at least {least} counted requests, at most {100 * share:g} % of them errors"
     return text + "."
 
 
@@ -153,13 +153,14 @@ def _engines(summary: dict[str, Any], manifest: dict[str, Any]) -> Iterator[Grou
 
 def _charges(summary: dict[str, Any], scenario: dict[str, Any]) -> Iterator[Ground]:
     tiers = {name: tier for name, tier in summary["tiers"].items() if tier.get("kind") != "stub"}
-    scaled = {name: tier["time_scale"] for name, tier in tiers.items() if tier.get("time_scale") not in (None, 1)}
+    scales = {name: tier.get("time_scale") for name, tier in summary["tiers"].items()}
+    scaled = {name: scale for name, scale in scales.items() if scale not in (None, 1)}
     if scaled:
         factors = ", ".join(f"{name} {scale:g}" for name, scale in scaled.items())
         yield Ground(
             "time_scale",
             "charged",
-            f"Measured durations are multiplied: {factors}. These tiers stand for other hardware by assumption; a "
+            f"Durations of steps, front end and egress are multiplied: {factors}. These tiers stand for other hardware by assumption; a "
             "ratio between tiers is the scenario's as much as the measurement's.",
         )
     elif tiers:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CURVE_POINTS = 400
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
+# Marks of requests censored at nearly the same time would cover one another, px.
+MARK_GAP = 4
 CENSORED = ("timeout", "cancelled")
 HEIGHT, TOP, LEFT, RIGHT = 330, 34, 60, WIDTH - 160
 BOTTOM = TOP + HEIGHT
@@ -171,10 +173,13 @@ def _curve(tier: str, found: Distribution, x_of: Callable[[float], float], colou
         out.append(
             f'<path class="curve unknown" d="M{known_x:.1f} {_y(found.shares[-1]):.1f}H{RIGHT}" stroke="{colour}"/>'
         )
-    marks = sorted({(round(x_of(ms), 1), round(_y(found.share_within(ms) or 0.0), 1)) for ms in observed.censored})
+    marks: list[tuple[float, float]] = []
+    for ms in observed.censored.tolist():
+        if not marks or x_of(ms) - marks[-1][0] >= MARK_GAP:
+            marks.append((x_of(ms), _y(found.share_within(ms) or 0.0)))
     if marks:
-        path_text = "".join(f"M{x} {y - 5:.1f}v10" for x, y in marks)
-        out.append(f'<path class="curve censored" d="{path_text}" stroke="{colour}"><title>censored</title></path>')
+        drawn = "".join(f"M{x:.1f} {y - 5:.1f}v10" for x, y in marks)
+        out.append(f'<path class="curve censored" d="{drawn}" stroke="{colour}"><title>censored</title></path>')
     return out
 
 

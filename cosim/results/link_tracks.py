@@ -46,8 +46,8 @@ class LinkSeries:
         labels = json.loads(sample.labels)
         key = (sample.source, str(labels.get("direction", "")))
         if key not in self._links:
-            windows = (Windows(self._end_ns), Windows(self._end_ns, greatest=True), Windows(self._end_ns))
-            self._links[key] = _Link(*windows)
+            end_ns = self._end_ns
+            self._links[key] = _Link(Windows(end_ns), Windows(end_ns, greatest=True), Windows(end_ns))
         if "ue" in labels:
             self._ues.setdefault(sample.source, set()).add(str(labels["ue"]))
         link = self._links[key]

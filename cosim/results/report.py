@@ -205,7 +205,9 @@ def _parts(
             slow_ms = slow_parts[tier_name][1].get(name, 0.0) if tier_name in slow_parts else None
             cells.append((ms, share, slow_ms))
         covers = part_of(name).covers
-        rows.append({"name": name, "colour": charts.part_colour(name), "covers": covers, "tiers": cells})
+        drawn = any(ms or slow_ms for ms, _, slow_ms in cells)
+        colour = charts.part_colour(name)
+        rows.append({"name": name, "colour": colour, "covers": covers, "tiers": cells, "drawn": drawn})
     return rows
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # The width of a bin is a round multiple of this, so that the windows of link samples fall into bins whole.
 UNIT_NS = 100 * NS_PER_MS
-MAX_BINS = 1_500
+MAX_BINS = 2_000
 # Changes of value that a series may have and still be drawn as they are.
 MAX_CHANGES = 2_000
 

@@ -47,7 +47,9 @@ def percentile_request(population: Population, tier: str, quantile: float) -> in
     ok = population.select(tier, ok=True)
     if not len(ok):
         return None
-    ordered = sorted(ok.tolist(), key=lambda place: (population.e2el_ns[place], population.request_id[place]))
+    ordered: list[int] = sorted(
+        ok.tolist(), key=lambda place: (population.e2el_ns[place], population.request_id[place])
+    )
     return ordered[max(math.ceil(quantile * len(ordered)), 1) - 1]
 
 

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from cosim.clock import NS_PER_MS, NS_PER_S
-from cosim.results.population import OUTCOMES, Population, column
+from cosim.results.population import OK_OUTCOMES, OUTCOMES, Population, column
 from cosim.results.series import Envelope, Grid
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def request_tracks(population: Population, grid: Grid) -> tuple[list[Track], lis
         note = (
             f"The run has {len(population)} requests, so they are drawn in bins of {grid.width_ns / NS_PER_S:g} s by "
             "scheduled time: how many, by outcome, and below the least, median and greatest e2el from the scheduled "
-            "time of each bin."
+            "time of the ok ones of each bin."
         )
         return tracks, [note]
     crowded = []
@@ -156,17 +156,19 @@ def _binned(population: Population, tier: int, grid: Grid) -> list[Track]:
     kinds = column(population.outcome)[mine]
     ms = population.e2el_scheduled_ns()[mine] / NS_PER_MS
     counts = np.bincount(bins * len(OUTCOMES) + kinds, minlength=grid.count * len(OUTCOMES))
-    counts = counts.reshape(grid.count, len(OUTCOMES))
+    counts = counts.reshape(grid.count, len(OUTCOMES)).astype(np.int64)
     most = int(counts.sum(axis=1).max(initial=0))
     name = population.tiers[tier]
     if not most:
         return [Track(name, LANE, notes=["no request"], numbers=[("requests", "0", "", "")])]
     shapes = stacked(counts, grid, COLUMNS_HEIGHT, most, dict(zip(OUTCOMES, OUTCOME_COLOURS.values(), strict=True)))
-    first = Track(
-        name, COLUMNS_HEIGHT, "", shapes, [f"max {most} a bin"], [("requests a bin", str(len(ms)), "", str(most))]
-    )
-    order = np.lexsort((ms, bins))
-    ms, bins = ms[order], bins[order]
+    numbers = ("requests a bin", str(len(ms)), f"{len(ms) / grid.count:.2f}", str(most))
+    first = Track(name, COLUMNS_HEIGHT, "", shapes, [f"max {most} a bin"], [numbers])
+    ok = kinds < OK_OUTCOMES
+    if not ok.any():
+        return [first]
+    order = np.lexsort((ms[ok], bins[ok]))
+    ms, bins = ms[ok][order], bins[ok][order]
     used, starts = np.unique(bins, return_index=True)
     lengths = np.diff([*starts, len(bins)])
     low, middle, high = (np.full(grid.count, np.nan) for _ in range(3))
@@ -175,15 +177,16 @@ def _binned(population: Population, tier: int, grid: Grid) -> list[Track]:
     greatest = float(ms.max())
     drawn = [
         f'<path class="band" fill="{LATENCY_COLOUR}" stroke="{LATENCY_COLOUR}" '
-        f'd="{band(envelope, BAND_HEIGHT, greatest)}"><title>{escape(name)} e2el: least to greatest</title></path>',
+        f'd="{band(envelope, BAND_HEIGHT, greatest)}">'
+        f"<title>{escape(name)} e2el of ok requests: least to greatest</title></path>",
         f'<path class="stair" stroke="{LATENCY_COLOUR}" d="{line_of(envelope, middle, BAND_HEIGHT, greatest)}"/>',
     ]
-    numbers = ("e2el from the scheduled time, ms", str(len(ms)), f"{ms.mean():.1f}", f"{greatest:.1f}")
+    numbers = ("e2el from the scheduled time of ok requests, ms", str(len(ms)), f"{ms.mean():.1f}", f"{greatest:.1f}")
     return [first, Track(name, BAND_HEIGHT, "e2el", drawn, [f"max {greatest:.0f} ms"], [numbers])]
 
 
 def stacked(
-    counts: NDArray[np.float64], grid: Grid, height: float, greatest: float, colours: dict[str, str]
+    counts: NDArray[np.float64] | NDArray[np.int64], grid: Grid, height: float, greatest: float, colours: dict[str, str]
 ) -> list[str]:
     """Columns of each bin, one kind on top of the other: `counts[bin, kind]`, a colour for each kind."""
     import numpy as np

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cosim.results import charts, timeline
 from cosim.results.report import flatten, loop_text, render, write_report
-from tests.results_factory import MS, SCENARIO_TEXT, S, ended, made_up_run, request, step, write_run
+from cosim.results.store import ResultsError
+from cosim.results.summary import summarise
+from tests.results_factory import MS, SCENARIO_TEXT, S, ended, made_up_run, step, write_run
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -44,7 +45,8 @@ class Page(HTMLParser):
 
 def drawings(html: str) -> list[ET.Element]:
     return [
-        ET.fromstring(svg) for svg in re.findall(r"<svg class=\"(?:chart|interval).*?</svg>(?:</svg>)?", html, re.S)
+        ET.fromstring(svg)
+        for svg in re.findall(r"<svg class=\"(?:chart|interval|strip).*?</svg>(?:</svg>)?", html, re.S)
     ]
 
 
@@ -72,7 +74,8 @@ def test_nothing_is_fetched(html: str) -> None:
 def test_the_page_is_well_formed(html: str) -> None:
     assert Page(html).open == []
     found = drawings(html)
-    assert len(found) == 3 + 6
+    charts, intervals, strips = 3, 6, 12
+    assert len(found) == charts + intervals + strips
     for drawing in found:
         assert drawing.tag == "svg"
         assert drawing.get("viewBox")
@@ -89,13 +92,24 @@ def test_the_page_says_what_the_verdict_rests_on(html: str) -> None:
         "lockstep, seed 1",
         "100.0% executed",
         "closed and open loop",
+        "Requests fall due whether or not earlier ones were answered",
+        "looks better than under an open load",
         "sharing isolated",
         "time_scale 0.5",
         "assume that requests are independent",
         "(e2el - ttft) / (output_tokens - 1)",
         "down_wan",
         "waiting for a free connection",
-        "Only the first 60 s are drawn.",
+        "The run came to its end and each of its 372 requests ended",
+        "at most 25 % of them errors",
+        "What these figures rest on",
+        "Measured durations are multiplied: cloud 0.5.",
+        "docs/method.md",
+        "the ceil(0.95 n)-th of its n by e2el (nearest rank): device cam-device-",
+        "Kaplan and Meier",
+        "access is the sum over 2 UEs",
+        "max 6.4 Mbit/s",
+        "Not measured (replayed or stub steps).",
         "schema_version: 1",
         "machine.cpu",
     ):
@@ -128,64 +142,47 @@ def test_an_empty_run_has_a_report(tmp_path: Path) -> None:
     assert Page(html).open == []
 
 
-def test_the_height_of_a_curve_at_a_deadline_is_the_hit_rate() -> None:
-    svg = charts.cdf({"edge": ([100.0, 200.0, 900.0], 4)}, {"premium": 500.0})
-    (path,) = (e for e in ET.fromstring(svg).iter("path") if e.get("class") == "curve")
-    heights = [float(y) for y in re.findall(r"V([\d.]+)", path.get("d") or "")]
-    top, bottom = 34.0, 364.0
-    assert [round((bottom - y) / (bottom - top), 3) for y in heights] == [0.25, 0.5, 0.75]
-    assert "75.0% ok" in svg
+def test_hygiene_is_shown_where_it_was_measured(run: Path) -> None:
+    summary = summarise(run)
+    measured = {
+        "duty_cycle": 0.625,
+        "cpu_wait_share": 0.0125,
+        "equal_step_noise": 0.031,
+        "equal_steps": 1200,
+        "step_drift": -0.021,
+        "step_drift_low": -0.03,
+        "step_drift_high": -0.011,
+        "clock_mhz": {"median": 3100, "min": 2800, "max": 3400},
+    }
+    summary["engines"]["edge"]["hygiene"] = measured
+    summary["engines"]["cloud"]["hygiene"] = measured | {"clock_mhz": None, "step_drift": None}
+    summary["engines"]["device.0"]["hygiene"] = None
+    text = " ".join(" ".join(Page(render(run, summary)).text).split())
+    for words in ("62.5%", "1.25%", "3.1%", "-2.1%", "-3.0% to -1.1%", "3100 (2800 to 3400)", "not measured (replayed"):
+        assert words in text
 
 
-def test_bars_are_as_long_as_their_parts() -> None:
-    svg = charts.waterfall({"edge": {"decode": 30.0, "up_access": 10.0, "queue": 0.0}, "cloud": {"prefill": 20.0}})
-    bars = [e for e in ET.fromstring(svg).iter("rect")]
-    widths = [float(e.get("width") or 0) for e in bars]
-    assert widths[1] == pytest.approx(3 * widths[0], abs=0.05)
-    assert widths[2] == pytest.approx(2 * widths[0], abs=0.05)
-    assert [e.findtext("title") for e in bars] == [
-        "edge up_access: 10.000 ms (25.0%)",
-        "edge decode: 30.000 ms (75.0%)",
-        "cloud prefill: 20.000 ms (100.0%)",
-    ]
+def test_a_link_that_carried_nothing_is_counted_and_not_listed(tmp_path: Path) -> None:
+    link = {"up": True, "n_bytes": 5, "dropped_queue": 0, "dropped_loss": 0, "max_queue_bytes": 0}
+    links = [{"link": f"access/ue-{k}", "packets": k % 3, **link} for k in range(90)]
+    run = write_run(tmp_path / "run", [ended("r", 0, S)], [step()], links=links)
+    html = render(run)
+    assert "the first 40 of 60; 30 that carried nothing are left out" in html
+    assert html.count("access/ue-") == 40
 
 
-@pytest.mark.parametrize(
-    ("high", "expected"),
-    [(700.0, [0, 100, 200, 300, 400, 500, 600, 700]), (0.9, [0, 0.2, 0.4, 0.6, 0.8]), (0.0, [0])],
-)
-def test_ticks_are_round(high: float, expected: list[float]) -> None:
-    assert charts.ticks(0, high) == expected
+def test_the_scenarios_changes_stand_in_the_time_line(tmp_path: Path) -> None:
+    change = 'timeline:\n- {at: 400ms, set: {network.paths.cloud.delay: "60ms"}}\n'
+    run = write_run(tmp_path / "run", [ended("r", 0, S)], [step()], scenario=SCENARIO_TEXT + change)
+    assert "<title>0.4 s: network.paths.cloud.delay = 60ms</title>" in render(run)
 
 
-def test_the_time_line_draws_a_bounded_part_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeline, "MAX_REQUESTS", 20)
-    requests = [ended(f"r-{k:03d}", k * 100 * MS, 50 * MS) for k in range(50)]
-    drawing = timeline.timeline(requests, [], {"edge": ["edge"]}, {"premium": 500 * MS})
-    assert drawing.window_s == 2.0
-    assert drawing.notes == ["Only the first 2 s are drawn: they hold 20 requests."]
-    assert drawing.svg.count("<title>") == 20
-    monkeypatch.setattr(timeline, "MAX_STEPS", 10)
-    steps = [step(index=k, t_start_ns=k * 50 * MS) for k in range(30)]
-    drawing = timeline.timeline(requests, steps, {"edge": ["edge"]}, {"premium": 500 * MS})
-    assert drawing.notes == ["Only the first 0.5 s are drawn: they hold 10 steps."]
-    assert drawing.svg.count("M") == 10
-
-
-def test_requests_that_overlap_get_lanes_of_their_own() -> None:
-    requests = [ended(f"r-{k:03d}", k * MS, 500 * MS) for k in range(12)]
-    drawing = timeline.timeline(requests, [], {"edge": []}, {})
-    plot = next(e for e in ET.fromstring(drawing.svg).iter("svg") if e.get("class") == "plot")
-    lanes = {e.get("y") for e in plot.iter("rect") if e.find("title") is not None}
-    assert len(lanes) == timeline.MAX_LANES
-    assert drawing.notes == ["More than 8 requests of edge overlap; the last lane holds the rest."]
-
-
-def test_colours_follow_status_and_deadlines() -> None:
-    deadlines = (500 * MS, 1000 * MS)
-    kinds = [timeline.kind_of(request(e2el_scheduled_ns=ms * MS), deadlines) for ms in (400, 800, 1200)]
-    assert kinds == ["every deadline met", "some deadlines met", "no deadline met"]
-    assert timeline.kind_of(request(status="timeout"), deadlines) == "timeout"
+def test_a_part_of_the_time_series_that_is_damaged_is_named(tmp_path: Path) -> None:
+    run = made_up_run(tmp_path / "run", seconds=3)
+    (part,) = (run / "timeseries").glob("*.parquet")
+    part.write_bytes(part.read_bytes()[:-7])
+    with pytest.raises(ResultsError, match=r"part-000000\.parquet: .*restore the file"):
+        render(run)
 
 
 def test_small_texts() -> None:

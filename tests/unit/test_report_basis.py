@@ -1,0 +1,101 @@
+"""What a report says its figures rest on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cosim.results.basis import KINDS, grounds, verdict_text
+
+
+def summary(**changes: Any) -> dict[str, Any]:
+    tier = {"kind": "vllm", "sharing": "isolated", "time_scale": 1.0}
+    content: dict[str, Any] = {
+        "verdict": "VALID",
+        "clock": "lockstep",
+        "requests": {"issued": 10},
+        "loop": {"cam": "open"},
+        "tiers": {"edge": tier, "cloud": tier | {"time_scale": 0.5}},
+        "step_coverage": {"executed": 1.0, "replayed": 0.0},
+    }
+    return content | changes
+
+
+SCENARIO: dict[str, Any] = {
+    "network": {
+        "kind": "ns3",
+        "access": {"kind": "link"},
+        "transport": {"congestion_control": "cubic", "slow_start_after_idle": True, "tls": True, "keepalive": "5s"},
+    },
+    "tiers": {"edge": {"engine": {"kind": "vllm", "model": {"kind": "synthetic"}}}},
+    "clients": [{"name": "cam", "kind": "frames", "count": 2, "period": "500ms", "on_overrun": "skip"}],
+}
+MANIFEST: dict[str, Any] = {
+    "versions": {"ns3": "3.44", "vllm": "0.32.0"},
+    "children": {"engines cpu": {"edge": {"async_scheduling": False}}},
+    "invariants": {"checked": {"time_forward": 40, "parts": 2}},
+}
+
+
+def said(**changes: Any) -> dict[str, tuple[str, str]]:
+    """What is said of each subject; the last one counts."""
+    found = grounds(summary(**changes), MANIFEST, SCENARIO)
+    assert {ground.kind for ground in found} <= set(KINDS)
+    return {ground.subject: (ground.kind, ground.text) for ground in found}
+
+
+def test_a_measured_run() -> None:
+    found = said()
+    assert found["clients"] == (
+        "load",
+        "cam, 2 clients, a frame every 500ms: open loop. Requests fall due whether or not earlier ones were answered; "
+        "a frame that falls due while the one before has no answer is not sent, so a slow tier is asked less. A latency "
+        "counts from when the frame was due.",
+    )
+    assert found["engine steps"][0] == "executed"
+    assert found["engine steps"][1].startswith("All steps were executed by vLLM 0.32.0 on this machine")
+    assert found["network"][1].startswith("Every packet goes through ns-3 3.44, with TCP cubic, slow start after idle")
+    assert "no scheduler of a 5G cell" in found["radio access"][1]
+    assert "multiplied: cloud 0.5." in found["time_scale"][1]
+    assert found["sharing: isolated"][1].startswith("Tiers edge, cloud: engines were executed one after another")
+    assert found["model"][0] == "idealised"
+    assert "asynchronous scheduling is off" in found["server"][1]
+
+
+def test_a_replay_was_not_executed() -> None:
+    found = said(step_coverage={"executed": 0.0, "replayed": 0.75, "interpolated": 0.25})
+    assert found["front end, egress"][0] == "repeated"
+    texts = [g.text for g in grounds(summary(step_coverage={"replayed": 0.75, "executed": 0.25}), MANIFEST, SCENARIO)]
+    assert any(text.startswith("75.0% of the steps were recorded by an earlier run") for text in texts)
+
+
+def test_constant_times_are_no_measurement() -> None:
+    stub = {"kind": "stub", "sharing": "isolated", "time_scale": 1.0}
+    found = said(tiers={"edge": stub})
+    assert found["engine steps"] == (
+        "constant",
+        "Tier edge: steps have the scenario's constant times and no model was run, so latencies there are no "
+        "measurements.",
+    )
+    assert not {"time_scale", "sharing: isolated", "idle time"} & set(found)
+
+
+def test_closed_loops_and_time_slices_are_told() -> None:
+    tier = {"kind": "vllm", "sharing": "timeslice", "time_scale": 1.0}
+    found = said(loop={"cam": "closed"}, tiers={"edge": tier})
+    assert "looks better than under an open load" in found["clients"][1]
+    assert found["sharing: timeslice"][1].startswith("Tier edge: engines take turns")
+    assert found["time_scale"][1].startswith("1 on every tier")
+
+
+def test_the_verdict_says_what_it_stands_for() -> None:
+    validity = {"min_requests": 60, "max_error_share": 0.01}
+    assert verdict_text(summary(), MANIFEST, validity) == (
+        "The run came to its end and each of its 10 requests ended; 42 checks of its invariants (time, causality, "
+        "parts, bytes) found nothing; each tier has at least 60 counted requests, at most 1 % of them errors."
+    )
+    assert verdict_text(summary(verdict="INVALID"), MANIFEST, validity).endswith("for these reasons:")
+
+
+def test_an_empty_manifest_is_no_error() -> None:
+    empty = {"loop": {}, "tiers": {}, "step_coverage": {}, "clock": None}
+    assert grounds(summary(**empty), {}, {}) == []
