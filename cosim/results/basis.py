@@ -63,6 +63,12 @@ def verdict_text(summary: dict[str, Any], manifest: dict[str, Any], validity: di
     least, share = validity.get("min_requests"), validity.get("max_error_share")
     if least is not None and share is not None:
         text += f"; each tier has at least {least} counted requests, at most {100 * share:g} % of them errors"
+    wait, drift = validity.get("max_cpu_wait_share"), validity.get("max_step_drift")
+    if wait is not None and drift is not None and any(engine.get("hygiene") for engine in summary["engines"].values()):
+        text += (
+            f"; at most {100 * wait:g} % of executed time was spent waiting for a CPU and equal steps drifted by at "
+        )
+        text += f"most {100 * drift:g} %"
     return text + "."
 
 
@@ -160,8 +166,8 @@ def _charges(summary: dict[str, Any], scenario: dict[str, Any]) -> Iterator[Grou
         yield Ground(
             "time_scale",
             "charged",
-            f"Durations of steps, front end and egress are multiplied: {factors}. These tiers stand for other hardware by assumption; a "
-            "ratio between tiers is the scenario's as much as the measurement's.",
+            f"Durations of steps, front end and egress are multiplied: {factors}. These tiers stand for other hardware "
+            "by assumption; a ratio between tiers is the scenario's as much as the measurement's.",
         )
     elif tiers:
         yield Ground("time_scale", "charged", "1 on every tier: durations count as they were measured.")

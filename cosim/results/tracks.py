@@ -109,11 +109,11 @@ def request_tracks(population: Population, grid: Grid) -> tuple[list[Track], lis
         )
         return tracks, [note]
     crowded = []
-    for place, tier in enumerate(population.tiers):
+    for place, name in enumerate(population.tiers):
         track, fits = _bars(population, place)
         tracks.append(track)
         if not fits:
-            crowded.append(f"More than {MAX_LANES} requests of {tier} overlap; the last lane holds the rest.")
+            crowded.append(f"More than {MAX_LANES} requests of {name} overlap; the last lane holds the rest.")
     return tracks, crowded
 
 

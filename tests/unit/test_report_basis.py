@@ -13,6 +13,7 @@ def summary(**changes: Any) -> dict[str, Any]:
         "verdict": "VALID",
         "clock": "lockstep",
         "requests": {"issued": 10},
+        "engines": {},
         "loop": {"cam": "open"},
         "tiers": {"edge": tier, "cloud": tier | {"time_scale": 0.5}},
         "step_coverage": {"executed": 1.0, "replayed": 0.0},
@@ -48,8 +49,8 @@ def test_a_measured_run() -> None:
     assert found["clients"] == (
         "load",
         "cam, 2 clients, a frame every 500ms: open loop. Requests fall due whether or not earlier ones were answered; "
-        "a frame that falls due while the one before has no answer is not sent, so a slow tier is asked less. A latency "
-        "counts from when the frame was due.",
+        "a frame that falls due while the one before has no answer is not sent, so a slow tier is asked less. A "
+        "latency counts from when the frame was due.",
     )
     assert found["engine steps"][0] == "executed"
     assert found["engine steps"][1].startswith("All steps were executed by vLLM 0.32.0 on this machine")
@@ -97,5 +98,5 @@ def test_the_verdict_says_what_it_stands_for() -> None:
 
 
 def test_an_empty_manifest_is_no_error() -> None:
-    empty = {"loop": {}, "tiers": {}, "step_coverage": {}, "clock": None}
+    empty: dict[str, Any] = {"loop": {}, "tiers": {}, "step_coverage": {}, "clock": None}
     assert grounds(summary(**empty), {}, {}) == []
