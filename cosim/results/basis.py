@@ -26,6 +26,12 @@ SOURCE_WORDS: dict[str, tuple[Kind, str]] = {
     "extrapolated": ("charged", "have durations extrapolated past measured ones"),
     "predicted": ("charged", "have predicted durations"),
 }
+# Limits of `validity` on what was executed.
+STEADY = {
+    "max_cpu_wait_share": "waiting for a CPU",
+    "max_other_load": "other programs' use of the CPUs",
+    "max_step_drift": "drift of equal steps",
+}
 OVERRUN = {
     "overlap": "a frame is also sent while the one before has no answer",
     "skip": "a frame that falls due while the one before has no answer is not sent, so a slow tier is asked less",
@@ -63,12 +69,9 @@ def verdict_text(summary: dict[str, Any], manifest: dict[str, Any], validity: di
     least, share = validity.get("min_requests"), validity.get("max_error_share")
     if least is not None and share is not None:
         text += f"; each tier has at least {least} counted requests, at most {100 * share:g} % of them errors"
-    wait, drift = validity.get("max_cpu_wait_share"), validity.get("max_step_drift")
-    if wait is not None and drift is not None and any(engine.get("hygiene") for engine in summary["engines"].values()):
-        text += (
-            f"; at most {100 * wait:g} % of executed time was spent waiting for a CPU and equal steps drifted by at "
-        )
-        text += f"most {100 * drift:g} %"
+    limits = [f"{words} {100 * validity[key]:g} %" for key, words in STEADY.items() if validity.get(key) is not None]
+    if limits and any(engine.get("hygiene") for engine in summary["engines"].values()):
+        text += f"; the machine was steady while engines were executed (at most: {', '.join(limits)})"
     return text + "."
 
 
