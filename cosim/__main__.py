@@ -1,5 +1,17 @@
-"""`python -m cosim` is `cosim`."""
+"""`python -m cosim` and the `cosim` command."""
 
-from cosim.cli import main
+from __future__ import annotations
 
-main()
+import signal
+
+
+def main() -> None:
+    """Load the commands and run the one that is asked for; Ctrl-C meanwhile ends the process without a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from cosim import cli
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

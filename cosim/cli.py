@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import typer
 
 from cosim import __version__
 from cosim.scenario.errors import Problem, ScenarioError
+from cosim.signals import TerminatedError, first_signal_raises
 
 if TYPE_CHECKING:
     from cosim.scenario.load import Loaded
@@ -188,7 +188,6 @@ def _execute(
 ) -> dict[str, Any]:
     from cosim.results.terminal import Progress, choose_mode
     from cosim.run import RunFailedError, RunOptions, execute
-    from cosim.signals import TerminatedError
 
     options = RunOptions(directory, force, tuple(sys.argv), replay_of)
     progress = Progress(choose_mode(ui), loaded.scenario.warmup + loaded.scenario.duration)
@@ -217,9 +216,9 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # Closed by whoever started us: there is nobody to tell.
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-    # A shell script's background jobs inherit an ignored SIGINT; `kill -INT` shall end a run there too.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(guarded(lambda: app(standalone_mode=False)))
+    # Also where SIGINT is ignored at the start, as in a shell script's background jobs: `kill -INT` shall end a run.
+    with first_signal_raises():
+        sys.exit(guarded(lambda: app(standalone_mode=False)))
 
 
 def guarded(command: Callable[[], Any]) -> int:

@@ -9,7 +9,7 @@ from cosim.bridge.keys import CLIENTS, host_keys
 from cosim.bridge.listener import ADDRESS
 from cosim.environment import vllm_hardware
 from cosim.requirements import MissingExtraError
-from cosim.signals import sigterm_raises, uninterrupted
+from cosim.signals import uninterrupted
 
 
 class ListenError(Exception):
@@ -32,16 +32,15 @@ def serve(address: str, directory: Path) -> None:
     keys = host_keys(directory)
     from cosim.inference.daemon import Daemon, say
 
-    with sigterm_raises():
-        try:
-            daemon = Daemon(address, keys)
-        except BridgeError as error:
-            raise ListenError(str(error)) from error
-        try:
-            print(f"engine host listens on {daemon.address}", flush=True)
-            names = ", ".join(sorted(keys.authorised().values())) or "nobody yet"
-            say(f"clients that may come in: {names} (the public keys in {directory / CLIENTS})")
-            daemon.serve()
-        finally:
-            with uninterrupted():
-                daemon.close()
+    try:
+        daemon = Daemon(address, keys)
+    except BridgeError as error:
+        raise ListenError(str(error)) from error
+    try:
+        print(f"engine host listens on {daemon.address}", flush=True)
+        names = ", ".join(sorted(keys.authorised().values())) or "nobody yet"
+        say(f"clients that may come in: {names} (the public keys in {directory / CLIENTS})")
+        daemon.serve()
+    finally:
+        with uninterrupted():
+            daemon.close()

@@ -40,7 +40,7 @@ from cosim.results.store import (
 )
 from cosim.scenario.load import Loaded
 from cosim.scenario.model import Scenario
-from cosim.signals import TerminatedError, sigterm_raises, uninterrupted
+from cosim.signals import TerminatedError, uninterrupted
 
 if TYPE_CHECKING:
     from cosim.request import Request
@@ -76,7 +76,7 @@ def execute(loaded: Loaded, options: RunOptions, progress: Progress) -> dict[str
     """
     check_runnable(loaded, replay=options.replay_of is not None)
     _refuse_own_source(loaded, options)
-    with _run_directory(options.directory, force=options.force), sigterm_raises():
+    with _run_directory(options.directory, force=options.force):
         run = _Run(loaded, options)
         try:
             summary = run.carry_out(progress)
@@ -123,6 +123,8 @@ def _run_directory(directory: Path, *, force: bool) -> Iterator[None]:
 
 def _empty(directory: Path, *, force: bool) -> None:
     """Remove an earlier run's files; what is not a run's is left alone."""
+    for name in RUN_FILES:  # What a run that was killed did not come to rename.
+        (directory / f"{name}.tmp").unlink(missing_ok=True)
     present = [directory / name for name in RUN_FILES if (directory / name).is_symlink() or (directory / name).exists()]
     if not present:
         return

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class TerminatedError(BaseException):
@@ -12,25 +18,39 @@ class TerminatedError(BaseException):
 
 
 @contextlib.contextmanager
-def sigterm_raises() -> Iterator[None]:
-    """SIGTERM ends the block with TerminatedError, as Ctrl-C ends it with KeyboardInterrupt."""
+def first_signal_raises() -> Iterator[None]:
+    """The first Ctrl-C ends the block with KeyboardInterrupt, the first SIGTERM with TerminatedError.
 
-    def terminate(number: int, frame: object) -> None:
-        raise TerminatedError
+    Those that follow do nothing, so that they cannot break into the clean-up, which ends within seconds. The handlers
+    stay until the process ends if one has come, and are those from before if none has.
+    """
+    came = False
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        if not came:
+            came = True
+            raise KeyboardInterrupt if number == signal.SIGINT else TerminatedError
+
+    before = [(number, signal.signal(number, end)) for number in SIGNALS]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if not came:
+            _restore(before)
 
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Clean up without a second Ctrl-C or SIGTERM breaking in."""
-    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
+    """Finish something short that no Ctrl-C or SIGTERM shall break into."""
+    # A function and not SIG_IGN: Python complains of a signal that was caught and finds no handler any more.
+    before = [(number, signal.signal(number, lambda number, frame: None)) for number in SIGNALS]
     try:
         yield
     finally:
-        for number, handler in before:
-            signal.signal(number, handler)
+        _restore(before)
+
+
+def _restore(handlers: Iterable[tuple[signal.Signals, Handler]]) -> None:
+    for number, handler in handlers:
+        signal.signal(number, handler)

@@ -27,6 +27,7 @@ END_LIMIT_S = 2.0
 RECONNECT_MS = 10
 UNIX_PATH_LIMIT = 100
 DIRECTORY_PREFIX = "cosim-"
+LOCK = "run.lock"
 
 
 class Runtime:
@@ -41,9 +42,12 @@ class Runtime:
             base = Path("/tmp")
         _remove_abandoned(base)
         self.directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX, dir=base))
-        # The lock says that the directory is in use; the kernel drops it however this process ends.
-        self._lock = os.open(self.directory, os.O_RDONLY)
+        # The lock says that the directory is in use; the kernel drops it however this process ends. It has its name
+        # only when it is locked, so that another run that starts now never finds it free.
+        unnamed = self.directory / f"{LOCK}.new"
+        self._lock = os.open(unnamed, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        unnamed.rename(self.directory / LOCK)
         self.context = zmq.Context()
         self._sockets = 0
 
@@ -60,13 +64,13 @@ class Runtime:
 
 
 def _remove_abandoned(base: Path) -> None:
-    for directory in base.glob(f"{DIRECTORY_PREFIX}*"):
+    for lock in base.glob(f"{DIRECTORY_PREFIX}*/{LOCK}"):
         with contextlib.suppress(OSError):
-            handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(handle).st_uid == os.getuid() and any(directory.glob("*.sock")):
-                    shutil.rmtree(directory, ignore_errors=True)
+                if os.fstat(handle).st_uid == os.getuid() and not lock.parent.is_symlink():
+                    shutil.rmtree(lock.parent, ignore_errors=True)
             finally:
                 os.close(handle)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cosim.bridge.child import Child, Runtime
+from cosim.bridge.child import LOCK, Child, Runtime
 from cosim.bridge.errors import ChildError, last_log_lines
 from cosim.bridge.messages import EngineReply, Rendered, Step, Stepped
 from cosim.clock import monotonic_s, sleep_s
@@ -74,7 +74,9 @@ def check_what_is_removed(folder: Path) -> None:
     abandoned, foreign = folder / "cosim-abandoned", folder / "cosim-notes"
     for directory in (abandoned, foreign):
         directory.mkdir()
+    (abandoned / LOCK).touch()
     (abandoned / "1.sock").touch()
+    (foreign / "1.sock").touch()
     used = Runtime()
     (used.directory / "1.sock").touch()
     runtime = Runtime()
@@ -138,7 +140,7 @@ def test_stop_ends_the_child_and_what_it_started(child: Child) -> None:
 PARENT = """
 import os, sys
 from pathlib import Path
-from cosim.bridge.child import Child, Runtime
+from cosim.bridge.child import LOCK, Child, Runtime
 from cosim.bridge.messages import EngineReply, Rendered, Step
 from cosim.clock import sleep_s
 child = Child("double", "tests.unit.peer_double", EngineReply, runtime=Runtime(), log=Path(sys.argv[1]))
