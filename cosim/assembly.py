@@ -17,7 +17,7 @@ from cosim.clients.base import Client, Question
 from cosim.clients.build import build_clients, client_names
 from cosim.clock import NS_PER_S, Agenda
 from cosim.conductor import KnobChange
-from cosim.engine_plan import EnginePlan, engine_plans, engine_spec, host_plans
+from cosim.engine_plan import EnginePlan, engine_plans, engine_spec, host_plans, recorded_hardware
 from cosim.inference.base import Engine
 from cosim.inference.replay import Recording, ReplayEngine
 from cosim.inference.stub import StubEngine
@@ -77,7 +77,7 @@ class Assembly:
         self.engine_hosts: dict[str, dict[str, Any]] = {}
         self._loaded = loaded
         self._logs = run_directory / "logs"
-        self._plans = engine_plans(loaded.scenario)
+        self._plans = engine_plans(loaded.scenario, recorded_hardware(recorded))
         self._recording: Recording | None = None
         if recorded is not None:
             self._recording = Recording(read_steps(recorded), [plan.name for plan in self._plans], prompts=True)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from cosim.bridge import messages
 from cosim.clients.build import client_names
 from cosim.environment import vllm_hardware
+from cosim.results.store import read_manifest
 from cosim.scenario.engines import RemoteHardware
 from cosim.scenario.engines import ReplayEngine as ReplaySettings
 from cosim.scenario.engines import StubEngine as StubSettings
@@ -22,10 +27,16 @@ class EnginePlan:
     tier: str
     client: str | None
     settings: VllmSettings | StubSettings | ReplaySettings
+    recorded_hardware: str | None = None
 
     @property
     def hardware(self) -> str:
-        """The piece of hardware, `auto` made out; of another machine, its address and what of it is not `auto`."""
+        """The piece of hardware, `auto` made out; of another machine, its address and what of it is not `auto`.
+
+        In a replay it is the recorded run's: engines take turns as they did there, whatever this machine has.
+        """
+        if self.recorded_hardware is not None:
+            return self.recorded_hardware
         wanted = self.settings.hardware
         if isinstance(wanted, RemoteHardware):
             return wanted.address if wanted.hardware == "auto" else f"{wanted.address} {wanted.hardware}"
@@ -38,17 +49,28 @@ class EnginePlan:
         return wanted if isinstance(wanted, RemoteHardware) else None
 
 
-def engine_plans(scenario: Scenario) -> list[EnginePlan]:
-    """Every engine that can get a request: tiers without clients have none."""
+def recorded_hardware(directory: Path | None) -> dict[str, str]:
+    """What hardware the tiers of a recorded run had; nothing without one. Raises ResultsError without a manifest."""
+    if directory is None:
+        return {}
+    manifest: dict[str, Any] = read_manifest(directory)
+    tiers = manifest.get("objectives", {}).get("tiers", {})
+    return {name: tier["hardware"] for name, tier in tiers.items() if tier.get("hardware") is not None}
+
+
+def engine_plans(scenario: Scenario, recorded: Mapping[str, str] = MappingProxyType({})) -> list[EnginePlan]:
+    """Every engine that can get a request: tiers without clients have none. `recorded`: hardware by tier."""
     fixed = scenario.placement.kind == "fixed"
     plans = []
     for name, tier in scenario.tiers.items():
         groups = [group for group in scenario.clients if group.tier == name or not fixed]
         clients = [client for group in groups for client in client_names(group)]
         if tier.per_client:
-            plans += [EnginePlan(f"{name}/{client}", name, client, tier.engine) for client in clients]
+            plans += [
+                EnginePlan(f"{name}/{client}", name, client, tier.engine, recorded.get(name)) for client in clients
+            ]
         elif clients:
-            plans.append(EnginePlan(name, name, None, tier.engine))
+            plans.append(EnginePlan(name, name, None, tier.engine, recorded.get(name)))
     return plans
 
 

@@ -17,7 +17,7 @@ from cosim.assembly import Assembly
 from cosim.bridge.errors import BridgeError, ChildError
 from cosim.clock import Agenda, ClockError, monotonic_ns, wall_time_iso
 from cosim.conductor import Conductor
-from cosim.engine_plan import engine_plans
+from cosim.engine_plan import EnginePlan, engine_plans, recorded_hardware
 from cosim.environment import git_state, machine, versions
 from cosim.inference.replay import ReplayError
 from cosim.invariants import Invariants
@@ -148,6 +148,7 @@ class _Run:
         self._loaded = loaded
         self._scenario = loaded.scenario
         self._options = options
+        self._plans = engine_plans(loaded.scenario, recorded_hardware(options.replay_of))
         self._writer: RunWriter | None = None
         self._invariants = Invariants()
         self._conductor: Conductor | None = None
@@ -288,7 +289,7 @@ class _Run:
                 # While it runs nobody keeps this up to date, and a killed run leaves it as it is.
                 "issued": None if status == "running" else conductor.issued if conductor else 0,
                 **(self._wall_parts or self._wall()),
-                "objectives": objectives(scenario),
+                "objectives": objectives(scenario, self._plans),
                 "invariants": {"checked": dict(self._invariants.checked), "broken": self._invariants.broken},
                 "children": self._assembly.children if self._assembly else {},
                 "engine_hosts": self._assembly.engine_hosts if self._assembly else {},
@@ -312,9 +313,8 @@ class _Run:
         return {"wall_ns": wall_ns, "wall_ns_by_part": parts, "ns3_run_wall_ns": run_wall_ns}
 
 
-def objectives(scenario: Scenario) -> dict[str, Any]:
+def objectives(scenario: Scenario, plans: list[EnginePlan]) -> dict[str, Any]:
     """What results are judged by, with units resolved."""
-    plans = engine_plans(scenario)
     return {
         "sla": {name: objective.e2el for name, objective in scenario.sla.items()},
         "validity": {

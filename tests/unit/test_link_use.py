@@ -74,6 +74,18 @@ def test_the_account_cuts_the_window_under_way() -> None:
     check_sums(rows, pipe.account().links)
 
 
+def test_what_was_put_off_is_in_the_account() -> None:
+    rows: list[Row] = []
+    pipe = network(rows, Direction(0))
+    pipe.open(1, "u", "edge", 0)
+    pipe.send(1, 1, 10, 50 * MS, up=True, wakes=False)
+    assert pipe.advance(150 * MS) == (150 * MS, [])
+    account = pipe.account()
+    assert of_link(rows, "access/u", "up") == [(100 * MS, "link_bytes", 10)]
+    check_sums(rows, account.links)
+    assert [delivery.t_ns for delivery in pipe.settle(150 * MS)] == [0, 50 * MS + 1]
+
+
 def test_an_instant_on_a_boundary_belongs_to_the_window_that_it_ends() -> None:
     use = LinkUse("core", up=False)
     for t_ns in (0, 100 * MS, 200 * MS, 200 * MS + 1):
