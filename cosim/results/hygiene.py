@@ -25,6 +25,8 @@ DRIFT_BLOCKS = 200
 # 1.4826 MAD is a normal distribution's standard deviation (Rousseeuw and Croux 1993, 10.1080/01621459.1993.10476408).
 MAD_TO_SD = 1.4826
 Z_95 = 1.959964
+# A few steps close together can stand for any slope; this is a growth by 22,000.
+MAX_LOG_CHANGE = 10.0
 
 Shape = tuple[int, int, int, int]
 
@@ -77,15 +79,16 @@ class EngineHygiene:
             equal = self._equal.setdefault(shape, _Equal())
             equal.context_tokens.append(signature.context_tokens)
             equal.start_ns.append(start_ns)
-            equal.duration_ns.append(duration_ns)
+            equal.duration_ns.append(max(1, duration_ns))
 
     def summary(self) -> dict[str, Any] | None:
         """`engines.NAME.hygiene` of summary.json; None if nothing was executed.
 
         `duty_cycle`: executed wall time / wall time from the first executed thing to the last. `cpu_wait_share`: time
         waiting for a CPU / executed wall time, of what tells. `equal_step_noise`: 1.4826 median |r| over all equal
-        steps, r = duration / line of its shape - 1 (a robust relative standard deviation). `step_drift`: slope of r
-        over the wall clock times the engine's span, with its 95 % interval.
+        steps, r = duration / line of its shape - 1 (a robust relative standard deviation). `step_drift`: relative
+        change of step time from the first executed thing to the last, by the slope of log(1 + r) over the wall clock,
+        with its 95 % interval.
         """
         if self._first_ns is None:
             return None
@@ -95,7 +98,8 @@ class EngineHygiene:
         groups = [equal for equal in self._equal.values() if len(equal.duration_ns) >= MIN_EQUAL_STEPS]
         residuals = [_residuals(equal) for equal in groups]
         drift = _drift(
-            [(_floats(equal.start_ns), values) for equal, values in zip(groups, residuals, strict=True)], span_ns
+            [(_floats(equal.start_ns), np.log1p(values)) for equal, values in zip(groups, residuals, strict=True)],
+            span_ns,
         )
         return {
             "duty_cycle": self._executed_ns / span_ns if span_ns else None,
@@ -140,7 +144,7 @@ def _residuals(equal: _Equal) -> Floats:
 
 
 def _drift(groups: list[tuple[Floats, Floats]], span_ns: int) -> tuple[float | None, float | None, float | None]:
-    """Change of (time, residual) samples over the span, and its 95 % interval.
+    """Relative change of (time, log ratio) samples over the span, and its 95 % interval.
 
     Median of the slopes of all pairs within a group (seasonal Kendall slope, Hirsch, Slack and Smith 1982,
     10.1029/WR018i001p00107); the interval takes the slopes at the ranks that Kendall's variance gives (Gilbert 1987,
@@ -149,20 +153,21 @@ def _drift(groups: list[tuple[Floats, Floats]], span_ns: int) -> tuple[float | N
     import numpy as np
 
     slopes, variance = [], 0.0
-    for start_ns, residual in groups:
+    for start_ns, log_ratio in groups:
         order = np.argsort(start_ns, kind="stable")
         blocks = np.array_split(order, min(len(order), DRIFT_BLOCKS))
         t_ns = np.array([np.median(start_ns[block]) for block in blocks])
-        value = np.array([np.median(residual[block]) for block in blocks])
+        value = np.array([np.median(log_ratio[block]) for block in blocks])
         before, after = np.triu_indices(len(blocks), 1)
         apart = t_ns[after] > t_ns[before]
         before, after = before[apart], after[apart]
         slopes.append((value[after] - value[before]) / (t_ns[after] - t_ns[before]))
         n = len(blocks)
         variance += n * (n - 1) * (2 * n + 5) / 18
-    pooled = np.sort(np.concatenate(slopes)) * span_ns if slopes else np.empty(0)
-    if not pooled.size:
+    growth = np.sort(np.concatenate(slopes)) * span_ns if slopes else np.empty(0)
+    if not growth.size:
         return None, None, None
+    pooled = np.expm1(np.minimum(growth, MAX_LOG_CHANGE))
     reach = Z_95 * variance**0.5
     low = max(0, int((pooled.size - reach) / 2) - 1)
     high = min(pooled.size - 1, int((pooled.size + reach) / 2) + 1)

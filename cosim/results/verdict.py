@@ -195,14 +195,14 @@ def _waiting(evidence: Evidence) -> list[str]:
 
 
 def _drift(evidence: Evidence) -> list[str]:
-    """A drift counts when its whole interval lies beyond the limit."""
+    """A drift counts when its whole interval lies beyond the limit: slower by that share, or faster by that factor."""
     limit = evidence.max_step_drift
     if limit is None:
         return []
     engines = Cases()
     for name, hygiene in evidence.hygiene.items():
         drift, low, high = (hygiene[key] for key in ("step_drift", "step_drift_low", "step_drift_high"))
-        if drift is not None and (low > limit or high < -limit):
+        if drift is not None and (low > limit or high < 1 / (1 + limit) - 1):
             engines.add(f"{name} {drift:+.0%} ({low:+.0%} to {high:+.0%})")
     if not engines.count:
         return []

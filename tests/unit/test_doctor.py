@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from cosim import doctor
-from cosim.doctor import Check
+from cosim.check import Check
 
 
 def test_every_check_answers_on_this_machine() -> None:
     names = [check.name for check in doctor.checks()]
     assert names[:4] == ["python", "compiler", "ns-3", "ns-3 library"]
-    assert len(names) == len(set(names)) == 13
+    assert len(names) == len(set(names)) == 18
 
 
 def test_what_is_needed_and_missing_names_the_command_that_mends_it() -> None:
@@ -24,20 +24,20 @@ def test_what_is_needed_and_missing_names_the_command_that_mends_it() -> None:
 
 def test_nothing_heavy_is_imported() -> None:
     heavy = "{'torch', 'vllm', 'ns3', 'cppyy', 'numpy', 'pyarrow', 'ns3_scenarios'}"
-    program = f"import sys, cosim.doctor; cosim.doctor.run(); print(*{heavy} & set(sys.modules))"
+    program = f"import sys, cosim.doctor; list(cosim.doctor.run()); print(*{heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
 
 def test_lines_show_state_detail_and_mend() -> None:
-    lines = doctor.run(
+    shown = doctor.run(
         [
             Check("compiler", True, "g++ 12.2.0"),
             Check("ns-3", False, "not installed: ns3", "scripts/setup"),
             Check("tun", None, "no /dev/net/tun", "sudo modprobe tun"),
         ]
     )
-    assert lines == [
+    assert list(shown) == [
         "ok       compiler       g++ 12.2.0",
         "MISSING  ns-3           not installed: ns3",
         "                        mend: scripts/setup",

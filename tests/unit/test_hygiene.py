@@ -47,11 +47,10 @@ def hygiene(lines: Iterable[StepRecord | FrontendRecord]) -> dict[str, Any]:
 
 
 def noisy(n: int, spread: float, *, drift: float = 0.0, seed: int = 1) -> list[float]:
-    """Durations around 10 ms that grow with the context, have this relative spread and grow by `drift` to the end."""
+    """Durations from 10 ms on that grow with the context, have this relative spread and grow by `drift` to the end."""
     draw = random.Random(seed)
     return [
-        (10 * MS + (index % 16) * 0.1 * MS) * draw.gauss(1.0, spread) * (1 + drift * (index / n - 0.5))
-        for index in range(n)
+        (10 * MS + (index % 16) * 0.1 * MS) * draw.gauss(1.0, spread) * (1 + drift) ** (index / n) for index in range(n)
     ]
 
 
