@@ -16,6 +16,7 @@ from PIL import Image
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTH, HEIGHT = 1280, 1600
+COLOURS = 256
 LIMIT_S = 60
 # No display, no GPU, none of the requests that a browser makes on its own; light colours.
 FLAGS = (
@@ -53,7 +54,9 @@ def take(chromium: str, page: Path, target: Path, width: int = WIDTH, height: in
         if done.returncode or not drawn.exists():
             raise RuntimeError(f"{chromium} drew nothing (exit {done.returncode}): {done.stderr[-2000:]}")
         with Image.open(drawn) as picture:
-            picture.convert("RGB").save(target, optimize=True)
+            # A palette makes the file a third; an octree keeps the lines' colours, which the median cut does not.
+            few = picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+            few.save(target, optimize=True)
 
 
 def main() -> int:

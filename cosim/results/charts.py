@@ -40,11 +40,15 @@ DASHES = ("", "7 3", "2 3", "9 3 2 3")
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of a waterfall: parts in ms, beside the bar's label; `second` sets it below the bar before it."""
+    """One bar of a waterfall: parts in ms, beside the bar's label; `second` sets it below the bar before it.
+
+    `note` follows its length in the drawing.
+    """
 
     label: str
     parts_ms: dict[str, float]
     second: bool = False
+    note: str = ""
 
     @property
     def total_ms(self) -> float:
@@ -85,7 +89,7 @@ def waterfall(bars: Sequence[Bar]) -> str:
         y += TIER_GAP if place and not bar.second else 0
         tops.append(y)
         y += SECOND_ROW if bar.second else ROW
-    bottom, right = y, WIDTH - 80
+    bottom, right = y, WIDTH - (160 if any(bar.note for bar in bars) else 80)
     scale = (right - LABEL_WIDTH) / longest_ms
     out = [open_svg("waterfall", bottom + 34, "Parts of the end-to-end latency of each tier, in ms")]
     for tick in ticks(0, longest_ms):
@@ -115,7 +119,7 @@ def waterfall(bars: Sequence[Bar]) -> str:
                     f'fill="{_ink(colour)}">{escape(name)}</text>'
                 )
             at_ms += ms
-        out.append(text(LABEL_WIDTH + at_ms * scale + 6, middle + 5, f"{bar.total_ms:.1f} ms", "value"))
+        out.append(text(LABEL_WIDTH + at_ms * scale + 6, middle + 5, f"{bar.total_ms:.1f} ms{bar.note}", "value"))
     return "".join([*out, "</svg>"])
 
 

@@ -34,12 +34,16 @@ def _integers() -> array[int]:
 
 @dataclass(slots=True)
 class _Steps:
-    """An engine's steps: starts and durations by kind while they are few, and in any case ns in each bin by kind."""
+    """An engine's steps: starts and durations by kind while they are few, and in any case ns in each bin by kind.
+
+    `busy_ns` counts what lies before the end of the drawing.
+    """
 
     bins: list[list[int]]
     spans: tuple[array[int], array[int]] = field(default_factory=lambda: (_integers(), _integers()))
     count: int = 0
     total_ns: int = 0
+    busy_ns: int = 0
     longest_ns: int = 0
 
 
@@ -50,7 +54,7 @@ def engine_tracks(
 
     Steps are drawn one by one while the run has at most MAX_STEPS, then as the busy share of each bin.
     """
-    found, exact = _read(steps, grid)
+    found, exact = _read(steps, grid, end_ns)
     engines = [name for name in order if name in found or name in queues]
     engines += sorted(({*found} | {*queues}) - set(engines))
     notes = []
@@ -74,7 +78,7 @@ def _width(grid: Grid) -> str:
     return f"{grid.width_ns / NS_PER_S:g} s"
 
 
-def _read(steps: Iterable[StepsLine], grid: Grid) -> tuple[dict[str, _Steps], bool]:
+def _read(steps: Iterable[StepsLine], grid: Grid, end_ns: int) -> tuple[dict[str, _Steps], bool]:
     found: dict[str, _Steps] = {}
     count, width_ns, last = 0, grid.width_ns, grid.count - 1
     for line in steps:
@@ -88,6 +92,7 @@ def _read(steps: Iterable[StepsLine], grid: Grid) -> tuple[dict[str, _Steps], bo
         count += 1
         engine.count += 1
         engine.total_ns += duration_ns
+        engine.busy_ns += min(duration_ns, max(end_ns - start_ns, 0))
         engine.longest_ns = max(engine.longest_ns, duration_ns)
         if count <= MAX_STEPS:
             engine.spans[kind].extend((start_ns, duration_ns))
@@ -104,7 +109,7 @@ def _step_track(name: str, steps: _Steps, grid: Grid, end_ns: int, *, exact: boo
 
     mean_ms = steps.total_ns / steps.count / NS_PER_MS
     numbers = ("steps, ms", str(steps.count), f"{mean_ms:.2f}", f"{steps.longest_ns / NS_PER_MS:.2f}")
-    track = Track(name, STEP_HEIGHT, notes=[f"busy {steps.total_ns / max(end_ns, 1):.0%}"], numbers=[numbers])
+    track = Track(name, STEP_HEIGHT, notes=[f"busy {steps.busy_ns / end_ns:.0%}"], numbers=[numbers])
     if exact:
         for spans, (kind, colour) in zip(steps.spans, STEP_COLOURS.items(), strict=True):
             # One path for all: thousands of rectangles would make the page slow.

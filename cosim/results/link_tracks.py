@@ -14,8 +14,8 @@ from cosim.results.tracks import Track, band, line_of, x_ms
 METRICS = ("link_bytes", "link_max_queue_bytes", "link_dropped_packets")
 MAX_LINKS = 16
 HEIGHT = 26
-# A queue shorter than two packets of Ethernet's MTU is a packet on its way out.
-NOTABLE_QUEUE_BYTES = 3_000
+# A shorter queue, of ten packets, is drawn nowhere: it would fill its track and mean nothing.
+NOTABLE_QUEUE_BYTES = 15_000
 
 LINK_COLOURS = {
     "bits per second": "#5aa9a4",

@@ -103,8 +103,9 @@ def populate(records: Iterable[RequestRecord], tiers: Iterable[str], deadlines_n
         if tier not in places:
             places[tier] = len(population.tiers)
             population.tiers.append(tier)
-        for name in record.parts.keys() - population.parts.keys():
-            population.parts[name] = array("q", bytes(8 * len(population)))
+        for name in record.parts:
+            if name not in population.parts:
+                population.parts[name] = array("q", bytes(8 * len(population)))
         for name, values in population.parts.items():
             values.append(record.parts.get(name, 0))
         population.request_id.append(record.request_id)

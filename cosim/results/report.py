@@ -183,7 +183,8 @@ def _bars(
 ) -> Iterator[charts.Bar]:
     for name, tier in tiers.items():
         if tier["parts_ms"]:
-            yield charts.Bar(name, tier["parts_ms"])
+            few = f" ({tier['completed']} of {tier['n']} ok)" if tier["completed"] < tier["n"] else ""
+            yield charts.Bar(name, tier["parts_ms"], note=few)
         if name in slow_parts:
             yield charts.Bar(f"{name} p95", slow_parts[name][1], second=True)
 

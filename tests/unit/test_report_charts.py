@@ -42,6 +42,11 @@ def test_bars_are_as_long_as_their_parts() -> None:
     ]
 
 
+def test_a_mean_of_few_says_of_how_many() -> None:
+    svg = charts.waterfall([charts.Bar("edge", {"decode": 30.0}, note=" (3 of 75 ok)")])
+    assert ">30.0 ms (3 of 75 ok)<" in svg
+
+
 def test_the_strip_of_a_request_fills_its_share_of_the_scale() -> None:
     svg = ET.fromstring(charts.strip({"decode": 25.0, "up_wan": 25.0}, 100.0))
     rects = [(float(e.get("x") or 0), float(e.get("width") or 0)) for e in svg.iter("rect")]

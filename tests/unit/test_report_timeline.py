@@ -130,6 +130,11 @@ def test_many_steps_are_binned_to_the_share_that_the_engine_was_busy(monkeypatch
     assert numbers(drawing, "edge")["steps, ms"] == ("31", "29.03", "150.00")
 
 
+def test_what_lies_past_the_end_keeps_no_engine_busy() -> None:
+    steps = [step(t_start_ns=8 * S, duration_ns=4 * S), step(index=1, t_start_ns=12 * S, duration_ns=S)]
+    assert ">busy 20%<" in draw([ended("r", 0, S)], steps).svg
+
+
 def test_queues_hold_their_value_until_the_next_sample() -> None:
     values = {S: 2.0, 2 * S: 2.0, 3 * S: 0.0, 5 * S: 1.0}
     drawing = draw([ended("r", 0, S)], [], [samples("edge", "num_requests_waiting", values)], ["edge"])
@@ -185,8 +190,8 @@ def test_links_are_summed_over_ues_and_say_when_they_dropped() -> None:
     sampled = [
         link("link_bytes", {S: 25_000.0, 2 * S: 12_500.0}, "a"),
         link("link_bytes", {S: 50_000.0}, "b"),
-        link("link_max_queue_bytes", {S: 9_000.0}, "a"),
-        link("link_max_queue_bytes", {S: 8_000.0}, "b"),
+        link("link_max_queue_bytes", {S: 90_000.0}, "a"),
+        link("link_max_queue_bytes", {S: 80_000.0}, "b"),
         link("link_dropped_packets", {2 * S: 3.0}, "a"),
         samples("paths.cloud", "link_bytes", {S: 0.0}, '{"direction": "down"}'),
         samples("core", "something_else", {S: 7.0}),
@@ -195,11 +200,11 @@ def test_links_are_summed_over_ues_and_say_when_they_dropped() -> None:
     assert drawing.notes == ["access is the sum over 2 UEs, its queue the longest of any."]
     assert numbers(drawing, "access up") == {
         "rate in windows of 0.1 s": ("", "70 kbit/s", "6 Mbit/s"),
-        "longest queue, bytes": ("", "", "9000"),
+        "longest queue, bytes": ("", "", "90000"),
         "packets dropped at the queue or lost": ("3", "", ""),
     }
     titles = [e.findtext("title") for e in plot(drawing).iter("path")]
-    assert titles == ["access up: rate, max 6 Mbit/s", "access up: longest queue, max 9 kB", "packets dropped"]
+    assert titles == ["access up: rate, max 6 Mbit/s", "access up: longest queue, max 90 kB", "packets dropped"]
     rate, _, drops = (e.get("d") or "" for e in plot(drawing).iter("path"))
     # The window that ends at 1 s began 0.1 s before.
     assert corners(rate)[:4] == [(0, 26), (900, 26), (900, 0), (1000, 0)]

@@ -306,6 +306,28 @@ def test_root_gets_it_installed_and_only_what_is_missing(machine: Machine) -> No
     assert "apt-get" not in machine.asked()
 
 
+def test_dev_installs_chromium_as_root_and_goes_on_without_it(machine: Machine) -> None:
+    machine.has("apt-get", 'echo apt-get "$*" >>$STUB_LOG; exit "$STUB_APT"')
+    machine.has("id", "echo 0")
+    assert "installing chromium" not in machine.setup()
+    said = machine.setup("--dev", STUB_APT="100")
+    assert "chromium could not be installed: the report's test in a browser will be skipped" in said
+    (machine.clone / ".venv" / "finished-dev").unlink()
+    assert "could not" not in machine.setup("--dev", STUB_APT="0")
+    asked = [line for line in machine.asked().splitlines() if line.startswith("apt-get")]
+    assert [line.split()[-1] for line in asked] == ["update", "chromium"]
+    machine.has("chromium", "")
+    (machine.clone / ".venv" / "finished-dev").unlink()
+    machine.setup("--dev")
+    assert "apt-get" not in machine.asked()
+
+
+def test_dev_without_root_does_not_ask_for_chromium(machine: Machine) -> None:
+    machine.has("apt-get", "echo apt-get $* >>$STUB_LOG")
+    machine.setup("--dev")
+    assert "apt-get" not in machine.asked()
+
+
 def test_a_python_that_will_not_do(machine: Machine) -> None:
     done = machine.run("setup", "--python", "cat")
     assert done.returncode == 1

@@ -13,6 +13,8 @@
   function show() {
     span = Math.min(Math.max(span, whole / 5000), whole);
     from = Math.min(Math.max(from, 0), whole - span);
+    // Neighbours that touch are told apart where there is room for a line between them.
+    chart.classList.toggle("near", span < whole / 6);
     plot.setAttribute("viewBox", from + " 0 " + span + " " + height);
     axis.textContent = "";
     var raw = span / 10000, power = Math.pow(10, Math.floor(Math.log10(raw)));
