@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "cosim").rglob("*.py"))
 SOURCES = [
     file
-    for folder in ("cosim", "ns3_scenarios", "tests", "benchmarks", "scripts")
+    for folder in ("cosim", "ns3_scenarios", "tests", "benchmarks", "scripts", "docs")
     for file in sorted((ROOT / folder).rglob("*"))
-    if file.suffix in {".py", ".h", ".cc", ".sh"} or (folder == "scripts" and file.is_file())
+    if file.suffix in {".py", ".h", ".cc", ".sh", ".j2", ".css", ".js"} or (folder == "scripts" and file.is_file())
 ]
 GPL_SOURCES = [
     file for file in SOURCES if ROOT / "ns3_scenarios" in file.parents and file.suffix in {".py", ".h", ".cc"}
