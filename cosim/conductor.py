@@ -23,7 +23,7 @@ from cosim.http.connections import HttpConnections
 from cosim.invariants import Invariants
 from cosim.network.base import Network
 from cosim.placement.base import Placement, PlacementError, View
-from cosim.request import Request
+from cosim.request import Attempt, Request
 from cosim.results.records import PromptRecord, Status
 from cosim.serving import Recorder, Serving
 
@@ -183,15 +183,29 @@ class Conductor:
         self._in_flight[request.tier] += 1
         site = self._sites[request.tier]
         request.serving = site.serving(question.client)
-        request.bytes_up = site.wire_bytes(question)
-        self._recorder.step(PromptRecord(question.request_id, request.bytes_up))
+        request.prompt_bytes = site.wire_bytes(question)
+        self._recorder.step(PromptRecord(question.request_id, request.prompt_bytes))
         self._start_timer(request, question.timeout_ns, "timeout", f"no answer within {question.timeout_ns} ns")
         if question.cancel_after_ns is not None:
             self._start_timer(request, question.cancel_after_ns, "cancelled", "the client gave up")
-        if site.path is None:
-            request.serving.take(request, now_ns)
+        self._attempt(request)
+
+    def _attempt(self, request: Request) -> None:
+        """Put a request's bytes on the way, for the first time or again."""
+        assert request.tier is not None
+        assert request.serving is not None
+        request.attempts += 1
+        request.bytes_up += request.prompt_bytes
+        request.attempt = Attempt(request, request.attempts, self.clock.now_ns)
+        path = self._sites[request.tier].path
+        if path is None:
+            request.serving.take(request.attempt, self.clock.now_ns)
         else:
-            self.http.send(request, site.path)
+            self.http.send(request.attempt, path)
+
+    def _retry(self, request: Request) -> None:
+        self._observe(self.clock.now_ns, f"retry {request.request_id}")
+        self._attempt(request)
 
     def _start_timer(self, request: Request, after_ns: int, status: Status, error: str) -> None:
         t_ns = self.clock.now_ns + after_ns
@@ -203,11 +217,12 @@ class Conductor:
             self.http.deliver(delivery)
         if request.status is not None:
             return
+        attempt = request.attempt
         self._end(request, status, error)
-        if request.connection is not None:
-            self.http.abandon(request)
-        elif request.serving is not None:
-            request.serving.abort(request)
+        if attempt is not None and attempt.connection is not None:
+            self.http.abandon(attempt)
+        elif attempt is not None and request.serving is not None:
+            request.serving.abort(attempt)
 
     def _end(self, request: Request, status: Status, error: str | None = None) -> None:
         """Close the request's account; its client goes on."""
@@ -240,59 +255,67 @@ class Conductor:
 
     # The ends of HTTP's connections: what arrives there.
 
-    def on_prompt(self, request: Request, t_ns: int) -> None:
+    def on_prompt(self, attempt: Attempt, t_ns: int) -> None:
         """A prompt is complete at its server."""
-        self._observe(t_ns, f"prompt {request.request_id}")
-        assert request.serving is not None
-        request.serving.take(request, t_ns)
+        self._observe(t_ns, f"prompt {attempt.id}")
+        assert attempt.request.serving is not None
+        attempt.request.serving.take(attempt, t_ns)
 
-    def on_abandoned(self, request: Request) -> None:
+    def on_abandoned(self, attempt: Attempt) -> None:
         """The server sees that a client has gone."""
-        assert request.serving is not None
-        request.serving.abort(request)
+        assert attempt.request.serving is not None
+        attempt.request.serving.abort(attempt)
 
-    def on_broken(self, request: Request, text: str) -> None:
-        """A connection broke under a request."""
-        self._end(request, "error", text)
+    def on_broken(self, attempt: Attempt, text: str) -> None:
+        """A connection broke under a request: try again, as the openai SDK does before the answer has begun."""
+        request, now_ns = attempt.request, self.clock.now_ns
+        if request.bytes_down or request.attempts > request.question.max_retries:
+            self._end(request, "error", text)
+            return
+        self._observe(now_ns, f"broken {attempt.id}")
+        request.attempt = None
+        delay_ns = self._clients[request.question.client].client.backoff.delay_ns(request.attempts - 1)
+        request.timers.append(self._agenda.at(now_ns + delay_ns, Priority.CLIENT, lambda: self._retry(request)))
 
     # Answers.
 
-    def on_chunk(self, request: Request, tokens: Tokens, now_ns: int) -> None:
+    def on_chunk(self, attempt: Attempt, tokens: Tokens, now_ns: int) -> None:
         """An engine wrote a chunk: send it to the client, or hand it over where no network lies between."""
-        caused = request.t_prompt_ns is not None and request.t_prompt_ns <= now_ns
-        self._invariants.check("causality", caused, lambda: f"{request.request_id}: a token before its prompt")
-        if request.status is not None:
+        caused = attempt.t_prompt_ns is not None and attempt.t_prompt_ns <= now_ns
+        self._invariants.check("causality", caused, lambda: f"{attempt.id}: a token before its prompt")
+        if not attempt.awaited:
             return
-        request.chunks_written += 1
-        if request.connection is None:
-            self.on_answer(request, tokens, tokens.n_bytes, now_ns)
+        attempt.chunks_written += 1
+        if attempt.connection is None:
+            self.on_answer(attempt, tokens, tokens.n_bytes, now_ns)
             return
         last = tokens.finish_reason is not None
-        wakes = last or request.chunks_written == request.question.cancel_after_chunks
-        self.http.answer(request, tokens, tokens.n_bytes, wakes=wakes)
+        wakes = last or attempt.chunks_written == attempt.question.cancel_after_chunks
+        self.http.answer(attempt, tokens, tokens.n_bytes, wakes=wakes)
 
-    def on_refusal(self, request: Request, text: str, now_ns: int) -> None:
+    def on_refusal(self, attempt: Attempt, text: str, now_ns: int) -> None:
         """The server answered with an error instead of tokens."""
-        if request.status is not None:
+        if not attempt.awaited:
             return
-        request.refuse(text, now_ns)
-        n_bytes = self._sites[request.tier or ""].refusal_bytes(text)
+        attempt.refuse(text, now_ns)
+        n_bytes = self._sites[attempt.request.tier or ""].refusal_bytes(text)
         answer = Tokens(count=0, n_bytes=n_bytes, finish_reason="error", egress_ns=0, cached_tokens=0)
-        if request.connection is None:
-            self.on_answer(request, answer, n_bytes, now_ns)
+        if attempt.connection is None:
+            self.on_answer(attempt, answer, n_bytes, now_ns)
         else:
-            self.http.answer(request, answer, n_bytes, wakes=True)
+            self.http.answer(attempt, answer, n_bytes, wakes=True)
 
-    def on_answer(self, request: Request, tokens: Tokens, n_bytes: int, t_ns: int) -> None:
+    def on_answer(self, attempt: Attempt, tokens: Tokens, n_bytes: int, t_ns: int) -> None:
         """A chunk, or an error answer, is at the client."""
-        if request.status is not None:
+        if not attempt.awaited:
             return  # It gave up at an earlier chunk of this instant.
+        request = attempt.request
         request.bytes_down += n_bytes
         if tokens.count:
             request.chunk_times_ns.append(t_ns)
             request.output_tokens += tokens.count
         self._observe(t_ns, f"chunk {request.request_id}")
         if tokens.finish_reason is not None:
-            self._end(request, "ok" if request.refusal is None else "error", request.refusal)
+            self._end(request, "ok" if attempt.refusal is None else "error", attempt.refusal)
         elif len(request.chunk_times_ns) == request.question.cancel_after_chunks:
             self._give_up(request, "cancelled", "the client had read enough")

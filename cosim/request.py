@@ -1,8 +1,8 @@
-"""One request's life: the times at which it passed from stage to stage, and the latency parts that follow."""
+"""One request's life: its attempts, the times at which each passed from stage to stage, the latency parts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cosim.bridge.messages import Delivered
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from cosim.serving import Serving
 
 
-@dataclass(slots=True, eq=False)
-class Request:
-    """A question on its way. A time is None until it is reached; all are ns since the epoch.
+SERVER_STAGES = ("frontend", "queue", "prefill", "decode", "egress")
 
-    `t_prompt_ns`: its last byte was readable at the server. `t_scheduler_ns`: the front end had handed it to the
-    scheduler. `t_first_step_ns`: its first step started. `t_prefill_ns`, `t_decode_ns`: the steps that yielded its
-    first and last token ended. `t_egress_ns`: its last chunk was written.
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One try of a request: its connection and its way through the server. A time is None until it is reached.
+
+    `number` counts from 1. `t_prompt_ns`: the last byte was readable at the server. `t_scheduler_ns`: the front end had
+    handed it to the scheduler. `t_first_step_ns`: its first step started. `t_prefill_ns`, `t_decode_ns`: the steps that
+    yielded its first and last token ended. `t_egress_ns`: its last chunk was written. All are ns since the epoch.
     """
 
-    question: Question
+    request: Request
+    number: int
     t_sent_ns: int
-    tier: str | None = None
-    serving: Serving | None = None
     connection: Connection | None = None
-    connection_use: ConnectionUse = "none"
-    timers: list[Event] = field(default_factory=list)
 
     t_prompt_ns: int | None = None
     t_scheduler_ns: int | None = None
@@ -42,33 +42,85 @@ class Request:
     downlink: Delivered | None = None
 
     chunks_written: int = 0
-    chunk_times_ns: list[int] = field(default_factory=list)
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
-    output_tokens: int = 0
-    bytes_up: int = 0
-    bytes_down: int = 0
-    status: Status | None = None
     refusal: str | None = None
     left_server: bool = False
 
     @property
-    def request_id(self) -> str:
-        """Unique in the run."""
-        return self.question.request_id
+    def id(self) -> str:
+        """Unique in the run: a server takes each try for a request of its own, as vLLM does."""
+        return self.request.request_id if self.number == 1 else f"{self.request.request_id}-retry{self.number - 1}"
+
+    @property
+    def question(self) -> Question:
+        """What an engine needs to know, under this try's id."""
+        question = self.request.question
+        return question if self.number == 1 else replace(question, request_id=self.id)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the client still waits for this try's answer."""
+        return self.request.status is None and self.request.attempt is self
 
     def refuse(self, text: str, now_ns: int) -> None:
         """The front end ended in an error answer: no later stage of the server takes any time."""
         self.refusal = text
         self.t_scheduler_ns = self.t_first_step_ns = self.t_prefill_ns = self.t_decode_ns = self.t_egress_ns = now_ns
 
+    def ends(self, hops: tuple[str, ...]) -> list[tuple[str, int | None]]:
+        """When each stage from the handshakes on ended, in their order."""
+        if self.connection is None:
+            up: list[tuple[str, int | None]] = [
+                (f"up_{name}", self.t_sent_ns) for name in ("connect", "transport", *hops)
+            ]
+            down: list[tuple[str, int | None]] = [
+                (f"down_{name}", self.t_egress_ns) for name in ("transport", *hops[::-1])
+            ]
+        else:
+            connected_ns = self.connection.t_connected_ns
+            if connected_ns is not None:
+                connected_ns = max(connected_ns, self.t_sent_ns)
+            up = [("up_connect", connected_ns), *_way("up", self.uplink, hops)]
+            down = _way("down", self.downlink, hops[::-1])
+        server_ns = self.t_scheduler_ns, self.t_first_step_ns, self.t_prefill_ns, self.t_decode_ns, self.t_egress_ns
+        return [*up, *zip(SERVER_STAGES, server_ns, strict=True), *down]
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """A question on its way, over one attempt or more; `attempt` is the one under way, if any."""
+
+    question: Question
+    t_sent_ns: int
+    tier: str | None = None
+    serving: Serving | None = None
+    attempt: Attempt | None = None
+    attempts: int = 0
+    connection_use: ConnectionUse = "none"
+    timers: list[Event] = field(default_factory=list)
+
+    prompt_bytes: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    chunk_times_ns: list[int] = field(default_factory=list)
+    output_tokens: int = 0
+    status: Status | None = None
+
+    @property
+    def request_id(self) -> str:
+        """Unique in the run."""
+        return self.question.request_id
+
     def parts(self, t_end_ns: int, hops: tuple[str, ...]) -> dict[str, int]:
         """How `t_end_ns - t_sent_ns` divides among the stages, ns; adds up exactly.
 
-        The stage under way at the end takes what is left; later ones are 0. `hops`: names of the network's hops from
-        the UE on; the way down crosses them in reverse.
+        The stage under way at the end takes what is left; later ones are 0. `up_retry` holds all that came before the
+        last attempt. `hops`: names of the network's hops from the UE on; the way down crosses them in reverse.
         """
-        ends = [*self._up_ends(hops), *self._server_ends(), *self._down_ends(hops)]
+        retried_ns = self.attempt.t_sent_ns if self.attempt else None
+        attempt = self.attempt or Attempt(self, self.attempts + 1, t_end_ns)  # The next one, not sent yet.
+        ends = [("up_pool", self.t_sent_ns), ("up_retry", retried_ns), *attempt.ends(hops)]
         durations: dict[str, int] = {}
         since_ns = self.t_sent_ns
         under_way = True
@@ -82,30 +134,6 @@ class Request:
             else:
                 durations[name] = 0
         return durations
-
-    def _up_ends(self, hops: tuple[str, ...]) -> list[tuple[str, int | None]]:
-        """Ends of the stages up to the server: pool, handshakes, TCP, then each hop of the completing segment."""
-        if self.connection is None:
-            return [(f"up_{name}", self.t_sent_ns) for name in ("pool", "connect", "transport", *hops)]
-        connected_ns = self.connection.t_connected_ns
-        if connected_ns is not None:
-            connected_ns = max(connected_ns, self.t_sent_ns)
-        ends: list[tuple[str, int | None]] = [("up_pool", self.t_sent_ns), ("up_connect", connected_ns)]
-        return ends + _way("up", self.uplink, hops)
-
-    def _server_ends(self) -> list[tuple[str, int | None]]:
-        return [
-            ("frontend", self.t_scheduler_ns),
-            ("queue", self.t_first_step_ns),
-            ("prefill", self.t_prefill_ns),
-            ("decode", self.t_decode_ns),
-            ("egress", self.t_egress_ns),
-        ]
-
-    def _down_ends(self, hops: tuple[str, ...]) -> list[tuple[str, int | None]]:
-        if self.connection is None:
-            return [(f"down_{name}", self.t_egress_ns) for name in ("transport", *hops)]
-        return _way("down", self.downlink, hops[::-1])
 
     def record(self, t_end_ns: int, *, error: str | None, warmup: bool, hops: tuple[str, ...]) -> RequestRecord:
         """The line of requests.jsonl."""
@@ -128,7 +156,7 @@ class Request:
             status=self.status,
             error=error,
             warmup=warmup,
-            attempts=1,
+            attempts=self.attempts,
             t_scheduled_ns=question.t_scheduled_ns,
             t_sent_ns=self.t_sent_ns,
             t_first_token_ns=first_ns,
@@ -138,9 +166,9 @@ class Request:
             e2el_scheduled_ns=t_end_ns - question.t_scheduled_ns,
             tpot_ns=tpot_ns,
             chunk_times_ns=self.chunk_times_ns,
-            prompt_tokens=self.prompt_tokens,
+            prompt_tokens=self.attempt.prompt_tokens if self.attempt else None,
             output_tokens=self.output_tokens,
-            cached_tokens=self.cached_tokens,
+            cached_tokens=self.attempt.cached_tokens if self.attempt else None,
             bytes_up=self.bytes_up,
             bytes_down=self.bytes_down,
             connection=self.connection_use,

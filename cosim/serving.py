@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from cosim.clock import Agenda, Event, Priority
 from cosim.inference.base import Engine, EngineRefusal, StepResult, StepSource, Tokens
-from cosim.request import Request
+from cosim.request import Attempt
 from cosim.results.records import EgressRecord, FrontendRecord, RequestRecord, StepRecord, StepsLine
 
 Job = TypeVar("Job")
@@ -80,10 +80,10 @@ class Origin(Protocol):
     def stir(self, serving: Serving) -> None:
         """Something may begin at this engine at this instant."""
 
-    def on_chunk(self, request: Request, tokens: Tokens, now_ns: int) -> None:
+    def on_chunk(self, attempt: Attempt, tokens: Tokens, now_ns: int) -> None:
         """A chunk of an answer was written."""
 
-    def on_refusal(self, request: Request, text: str, now_ns: int) -> None:
+    def on_refusal(self, attempt: Attempt, text: str, now_ns: int) -> None:
         """The server answers with an error."""
 
 
@@ -106,9 +106,9 @@ class Serving:
         self._recorder = recorder
         self._observe = observe
         self._origin: Origin
-        self._frontend: Fifo[Request] = Fifo(agenda, self._render, self._rendered)
-        self._egress: Fifo[tuple[Request, Tokens]] = Fifo(agenda, self._encode, self._encoded)
-        self._scheduled: dict[str, Request] = {}
+        self._frontend: Fifo[Attempt] = Fifo(agenda, self._render, self._rendered)
+        self._egress: Fifo[tuple[Attempt, Tokens]] = Fifo(agenda, self._encode, self._encoded)
+        self._scheduled: dict[str, Attempt] = {}
         self._stepping = False
         self._steps = 0
 
@@ -116,19 +116,19 @@ class Serving:
         """Say where requests come from and answers go."""
         self._origin = origin
 
-    def take(self, request: Request, now_ns: int) -> None:
+    def take(self, attempt: Attempt, now_ns: int) -> None:
         """The request's last byte is here: queue it at the front end."""
-        request.t_prompt_ns = now_ns
-        self._frontend.put(request)
+        attempt.t_prompt_ns = now_ns
+        self._frontend.put(attempt)
         self._origin.stir(self)
 
-    def abort(self, request: Request) -> None:
+    def abort(self, attempt: Attempt) -> None:
         """The server noticed that nobody waits for the answer; a step under way ends first."""
-        request.left_server = True
-        self._frontend.drop(lambda job: job is request)
-        self._egress.drop(lambda job: job[0] is request)
-        self._scheduled.pop(request.request_id, None)
-        self.engine.abort(request.request_id)
+        attempt.left_server = True
+        self._frontend.drop(lambda job: job is attempt)
+        self._egress.drop(lambda job: job[0] is attempt)
+        self._scheduled.pop(attempt.id, None)
+        self.engine.abort(attempt.id)
 
     def start_workers(self, now_ns: int) -> bool:
         """Begin what the front end and the egress can begin now; whether anything began."""
@@ -147,22 +147,22 @@ class Serving:
         result = self.engine.step(now_ns)
         self._stepping = True
         for request_id in result.scheduled:
-            request = self._scheduled.get(request_id)
-            if request is not None and request.t_first_step_ns is None:
-                request.t_first_step_ns = now_ns
+            attempt = self._scheduled.get(request_id)
+            if attempt is not None and attempt.t_first_step_ns is None:
+                attempt.t_first_step_ns = now_ns
         self._record(result, now_ns)
         self._observe(now_ns, f"step {self.engine.name} {' '.join(f'{k}:{n}' for k, n in result.scheduled.items())}")
         end_ns = now_ns + result.duration_ns
         self._agenda.at(end_ns, Priority.STAGE, lambda: self._step_done(result, end_ns))
         return True
 
-    def _render(self, request: Request, now_ns: int) -> int:
-        name, request_id = self.engine.name, request.request_id
+    def _render(self, attempt: Attempt, now_ns: int) -> int:
+        name, request_id = self.engine.name, attempt.id
         try:
-            result = self.engine.render(request.question)
+            result = self.engine.render(attempt.question)
         except EngineRefusal as refusal:
-            return self._refuse(request, now_ns, refusal.duration_ns, refusal.source, str(refusal))
-        request.prompt_tokens = result.prompt_tokens
+            return self._refuse(attempt, now_ns, refusal.duration_ns, refusal.source, str(refusal))
+        attempt.prompt_tokens = result.prompt_tokens
         self._recorder.step(
             FrontendRecord(
                 engine=name,
@@ -180,41 +180,39 @@ class Serving:
         )
         return result.duration_ns
 
-    def _refuse(self, request: Request, now_ns: int, duration_ns: int, source: StepSource, text: str) -> int:
-        request.left_server = True
-        record = FrontendRecord(
-            self.engine.name, request.request_id, now_ns, duration_ns, source, None, None, 0, 0, 0, text
-        )
+    def _refuse(self, attempt: Attempt, now_ns: int, duration_ns: int, source: StepSource, text: str) -> int:
+        attempt.left_server = True
+        record = FrontendRecord(self.engine.name, attempt.id, now_ns, duration_ns, source, None, None, 0, 0, 0, text)
         self._recorder.step(record)
         end_ns = now_ns + duration_ns
-        self._agenda.at(end_ns, Priority.STAGE, lambda: self._origin.on_refusal(request, text, end_ns))
+        self._agenda.at(end_ns, Priority.STAGE, lambda: self._origin.on_refusal(attempt, text, end_ns))
         return duration_ns
 
-    def _rendered(self, request: Request, now_ns: int) -> None:
+    def _rendered(self, attempt: Attempt, now_ns: int) -> None:
         self._origin.stir(self)
-        if request.left_server:
-            self.engine.abort(request.request_id)
+        if attempt.left_server:
+            self.engine.abort(attempt.id)
             return
-        self._observe(now_ns, f"frontend {request.request_id}")
-        request.t_scheduler_ns = now_ns
-        self._scheduled[request.request_id] = request
-        self.engine.submit(request.request_id)
+        self._observe(now_ns, f"frontend {attempt.id}")
+        attempt.t_scheduler_ns = now_ns
+        self._scheduled[attempt.id] = attempt
+        self.engine.submit(attempt.id)
 
     def _step_done(self, result: StepResult, now_ns: int) -> None:
         self._stepping = False
         self.last_step_end_ns = now_ns
         self._observe(now_ns, f"step done {self.engine.name}")
         for request_id, tokens in result.tokens.items():
-            request = self._scheduled.get(request_id)
-            if request is None:
+            attempt = self._scheduled.get(request_id)
+            if attempt is None:
                 continue  # Aborted during the step: its tokens are discarded.
-            if request.t_prefill_ns is None:
-                request.t_prefill_ns = now_ns
-                request.cached_tokens = tokens.cached_tokens
+            if attempt.t_prefill_ns is None:
+                attempt.t_prefill_ns = now_ns
+                attempt.cached_tokens = tokens.cached_tokens
             if tokens.finish_reason is not None:
-                request.t_decode_ns = now_ns
+                attempt.t_decode_ns = now_ns
                 del self._scheduled[request_id]
-            self._egress.put((request, tokens))
+            self._egress.put((attempt, tokens))
         self._origin.stir(self)
         if self._hardware is not None:
             self._hardware.in_use = False
@@ -222,20 +220,20 @@ class Serving:
                 self._origin.stir(serving)
             self._hardware.waiting.clear()
 
-    def _encode(self, job: tuple[Request, Tokens], now_ns: int) -> int:
+    def _encode(self, job: tuple[Attempt, Tokens], now_ns: int) -> int:
         del now_ns
         return job[1].egress_ns
 
-    def _encoded(self, job: tuple[Request, Tokens], now_ns: int) -> None:
+    def _encoded(self, job: tuple[Attempt, Tokens], now_ns: int) -> None:
         self._origin.stir(self)
-        request, tokens = job
-        if request.left_server:
+        attempt, tokens = job
+        if attempt.left_server:
             return
         if tokens.finish_reason is not None:
-            request.t_egress_ns = now_ns
-            request.left_server = True
-        self._observe(now_ns, f"egress {request.request_id}")
-        self._origin.on_chunk(request, tokens, now_ns)
+            attempt.t_egress_ns = now_ns
+            attempt.left_server = True
+        self._observe(now_ns, f"egress {attempt.id}")
+        self._origin.on_chunk(attempt, tokens, now_ns)
 
     def _record(self, result: StepResult, now_ns: int) -> None:
         name, index = self.engine.name, self._steps

@@ -78,6 +78,7 @@ def ended(request_id: str, t_sent_ns: int, e2el_ns: int, status: Status = "ok", 
     t_first = t_sent_ns + access + prefill
     parts = {
         "up_pool": 0,
+        "up_retry": 0,
         "up_connect": 0,
         "up_transport": e2el_ns // 50,
         "up_access": access,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from cosim.clients.backoff import Backoff
 from cosim.scenario.clients import ClientGroup
 
 OnOverrun = Literal["overlap", "skip", "queue"]
@@ -27,6 +28,7 @@ class Question:
     timeout_ns: int
     cancel_after_ns: int | None
     cancel_after_chunks: int | None
+    max_retries: int
     make_body: Callable[[], bytes] = field(repr=False)
     session: str | None = None
     turn: int | None = None
@@ -53,6 +55,7 @@ def ask(
         timeout_ns=group.timeout,
         cancel_after_ns=group.cancel_after,
         cancel_after_chunks=group.cancel_after_chunks,
+        max_retries=group.max_retries,
         make_body=make_body,
     )
 
@@ -65,6 +68,7 @@ class Client(Protocol):
     tier: str
     closed_loop: bool
     on_overrun: OnOverrun
+    backoff: Backoff
 
     def next_question(self, not_before_ns: int) -> Question | None:
         """The question that is due next; None when this client has asked its last.

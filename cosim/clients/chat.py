@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 
+from cosim.clients.backoff import Backoff
 from cosim.clients.base import OnOverrun, Question, ask
 from cosim.clients.body import chat_body, text_of
 from cosim.clients.streams import stream
@@ -23,6 +24,7 @@ class ChatClient:
         self._settings = group
         self._end_ns = end_ns
         self._model = model
+        self.backoff = Backoff(seed, self.name)
         self._gaps = stream(seed, "chat-arrivals", self.name)
         self._words = stream(seed, "chat-text", self.name)
         self._count = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 
+from cosim.clients.backoff import Backoff
 from cosim.clients.base import OnOverrun, Question, ask
 from cosim.clients.body import chat_body, text_of
 from cosim.clients.images import FrameSource
@@ -30,6 +31,7 @@ class FramesClient:
         self._end_ns = end_ns
         self._model = model
         self._source = source
+        self.backoff = Backoff(seed, self.name)
         clock = stream(seed, "frames-clock", self.name)
         self._phase_ns = int(clock.integers(0, group.period))
         self._period_ns = group.period * (1 + clock.uniform(-group.drift_ppm, group.drift_ppm) * 1e-6)

@@ -11,22 +11,22 @@ from cosim.clock import Agenda, Clock, Event, Priority
 from cosim.http.pool import Connection, ConnectionPool
 from cosim.invariants import Invariants
 from cosim.network.base import Network
-from cosim.request import Request
+from cosim.request import Attempt
 
 
 class Ends(Protocol):
     """What the client and the server of a request make of what arrives: the conductor."""
 
-    def on_prompt(self, request: Request, t_ns: int) -> None:
+    def on_prompt(self, attempt: Attempt, t_ns: int) -> None:
         """The last byte of a request is readable at its server."""
 
-    def on_answer(self, request: Request, tokens: Tokens, n_bytes: int, t_ns: int) -> None:
+    def on_answer(self, attempt: Attempt, tokens: Tokens, n_bytes: int, t_ns: int) -> None:
         """A part of an answer is readable at its client."""
 
-    def on_broken(self, request: Request, text: str) -> None:
+    def on_broken(self, attempt: Attempt, text: str) -> None:
         """The connection of a request broke before the answer was complete."""
 
-    def on_abandoned(self, request: Request) -> None:
+    def on_abandoned(self, attempt: Attempt) -> None:
         """The server sees that the client of a request has gone."""
 
 
@@ -34,7 +34,7 @@ class Ends(Protocol):
 class _Message:
     """A prompt (`tokens` None) or a part of an answer on its way."""
 
-    request: Request
+    attempt: Attempt
     sent_ns: int
     n_bytes: int
     tokens: Tokens | None
@@ -58,7 +58,7 @@ class HttpConnections:
         self._ends: Ends
         self._pool = ConnectionPool()
         self._idle_timers: dict[int, Event] = {}
-        self._users: dict[int, Request] = {}
+        self._users: dict[int, Attempt] = {}
         self._messages: dict[int, _Message] = {}
         self._message_count = 0
         self._least_delay_ns: dict[tuple[str, bool], int] = {}
@@ -69,22 +69,22 @@ class HttpConnections:
 
     # The client's side.
 
-    def send(self, request: Request, path: str) -> None:
-        """Put a request's `bytes_up` on an idle connection to the path's server, or on a new one."""
-        now_ns, client = self._clock.now_ns, request.question.client
+    def send(self, attempt: Attempt, path: str) -> None:
+        """Put a request's bytes on an idle connection to the path's server, or on a new one."""
+        now_ns, client = self._clock.now_ns, attempt.request.question.client
         connection, new = self._pool.acquire(client, path)
-        request.connection, request.connection_use = connection, "new" if new else "reused"
-        self._users[connection.number] = request
+        attempt.connection, attempt.request.connection_use = connection, "new" if new else "reused"
+        self._users[connection.number] = attempt
         if new:
             self._network.open(connection.number, client, path, now_ns)
         else:
             self._agenda.cancel(self._idle_timers.pop(connection.number))
-        self._transmit(connection, request, request.bytes_up, None, wakes=True)
+        self._transmit(connection, attempt, attempt.request.prompt_bytes, None, wakes=True)
 
-    def abandon(self, request: Request) -> None:
+    def abandon(self, attempt: Attempt) -> None:
         """The client closes a request's connection; the server learns of it when the close has crossed the network."""
-        assert request.connection is not None
-        self._close(request.connection, wakes=not request.left_server)
+        assert attempt.connection is not None
+        self._close(attempt.connection, wakes=not attempt.left_server)
 
     def _keep_alive(self, connection: Connection) -> None:
         del self._users[connection.number]
@@ -105,26 +105,26 @@ class HttpConnections:
 
     # The server's side.
 
-    def answer(self, request: Request, tokens: Tokens, n_bytes: int, *, wakes: bool) -> None:
+    def answer(self, attempt: Attempt, tokens: Tokens, n_bytes: int, *, wakes: bool) -> None:
         """Put a part of an answer on the request's connection; `wakes`: the client acts on its arrival."""
-        assert request.connection is not None
-        self._transmit(request.connection, request, n_bytes, tokens, wakes=wakes)
+        assert attempt.connection is not None
+        self._transmit(attempt.connection, attempt, n_bytes, tokens, wakes=wakes)
 
     def _server_sees_close(self, number: int) -> None:
-        request = self._users.pop(number, None)
-        if request is not None and not request.left_server:
-            self._ends.on_abandoned(request)
+        attempt = self._users.pop(number, None)
+        if attempt is not None and not attempt.left_server:
+            self._ends.on_abandoned(attempt)
         for message in [key for key, entry in self._messages.items() if _is_on(entry, number)]:
             del self._messages[message]
 
     # The network: messages out, deliveries in.
 
     def _transmit(
-        self, connection: Connection, request: Request, n_bytes: int, tokens: Tokens | None, *, wakes: bool
+        self, connection: Connection, attempt: Attempt, n_bytes: int, tokens: Tokens | None, *, wakes: bool
     ) -> None:
         now_ns, up = self._clock.now_ns, tokens is None
         self._message_count += 1
-        self._messages[self._message_count] = _Message(request, now_ns, n_bytes, tokens)
+        self._messages[self._message_count] = _Message(attempt, now_ns, n_bytes, tokens)
         self.sent_bytes[connection.number, up] += n_bytes
         self._network.send(connection.number, self._message_count, n_bytes, now_ns, up=up, wakes=wakes)
 
@@ -133,9 +133,9 @@ class HttpConnections:
         if isinstance(delivery, Delivered):
             self._take_message(self._messages.pop(delivery.message), delivery)
         elif isinstance(delivery, Connected):
-            request = self._users.get(delivery.connection)
-            if request is not None and request.connection is not None:
-                request.connection.t_connected_ns = delivery.t_ns
+            attempt = self._users.get(delivery.connection)
+            if attempt is not None and attempt.connection is not None:
+                attempt.connection.t_connected_ns = delivery.t_ns
         elif isinstance(delivery, Closed):
             self._server_sees_close(delivery.connection)
         elif isinstance(delivery, Reset):
@@ -143,28 +143,26 @@ class HttpConnections:
 
     def _take_message(self, message: _Message, delivery: Delivered) -> None:
         self._check_causality(message, delivery)
-        request, tokens = message.request, message.tokens
+        attempt, tokens = message.attempt, message.tokens
         if tokens is None:
-            request.uplink = request.uplink or delivery
-            self._ends.on_prompt(request, delivery.t_ns)
+            attempt.uplink = attempt.uplink or delivery
+            self._ends.on_prompt(attempt, delivery.t_ns)
             return
-        if tokens.finish_reason is not None and request.status is None:
-            assert request.connection is not None
-            request.downlink = delivery
-            self._keep_alive(request.connection)  # First, so that the client's next request can use it.
-        self._ends.on_answer(request, tokens, message.n_bytes, delivery.t_ns)
+        if tokens.finish_reason is not None and attempt.awaited:
+            assert attempt.connection is not None
+            attempt.downlink = delivery
+            self._keep_alive(attempt.connection)  # First, so that the client's next request can use it.
+        self._ends.on_answer(attempt, tokens, message.n_bytes, delivery.t_ns)
 
     def _check_causality(self, message: _Message, delivery: Delivered) -> None:
-        connection = message.request.connection
+        connection = message.attempt.connection
         assert connection is not None
         key = connection.path, message.tokens is None
         if key not in self._least_delay_ns:
             self._least_delay_ns[key] = self._network.minimum_delay_ns(key[0], up=key[1])
         earliest_ns = message.sent_ns + max(1, self._least_delay_ns[key])
         holds = delivery.t_ns >= earliest_ns and delivery.emitted_ns >= message.sent_ns
-        self._invariants.check(
-            "causality", holds, lambda: f"{message.request.request_id} arrived at {delivery.t_ns} ns"
-        )
+        self._invariants.check("causality", holds, lambda: f"{message.attempt.id} arrived at {delivery.t_ns} ns")
 
     def links_changed(self) -> None:
         """The least delay of some path may be another one from now on."""
@@ -175,14 +173,14 @@ class HttpConnections:
         if timer is not None:
             self._agenda.cancel(timer)
             self._pool.remove(number)
-        request = self._users.get(number)
-        if request is not None and request.connection is not None:
-            request.connection.closed = True
-            if request.status is None:
-                self._ends.on_broken(request, "TCP gave the connection up after too many retransmissions")
+        attempt = self._users.get(number)
+        if attempt is not None and attempt.connection is not None:
+            attempt.connection.closed = True
+            if attempt.awaited:
+                self._ends.on_broken(attempt, "TCP gave the connection up after too many retransmissions")
         self._server_sees_close(number)
 
 
 def _is_on(message: _Message, number: int) -> bool:
-    connection = message.request.connection
+    connection = message.attempt.connection
     return connection is not None and connection.number == number

@@ -18,6 +18,7 @@ TIER_GAP = 12
 
 PART_COLOURS = {
     "up_pool": "#c6dbef",
+    "up_retry": "#d9a7b0",
     "up_connect": "#a6cde8",
     "up_transport": "#7fb8dc",
     "up_access": "#4292c6",

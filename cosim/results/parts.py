@@ -20,6 +20,7 @@ class Part:
 
 PARTS = (
     Part("up_pool", "up", "waiting for a free connection"),
+    Part("up_retry", "up", "attempts that failed and the waits after them, until the last attempt was sent"),
     Part("up_connect", "up", "TCP and TLS handshakes that this request waited for"),
     Part("up_transport", "up", "until TCP emitted the segment that completed the request at the server"),
     Part("up_access", "up", "that segment's way over the access network (radio)"),

@@ -16,7 +16,19 @@ class _Group(Section):
     tier: Name
     prompt_tokens: int = Field(24, ge=1, le=1_000_000, description="Tokens of text in the prompt.")
     output_tokens: int = Field(16, ge=1, le=1_000_000)
-    timeout: PositiveDuration = Field(30_000_000_000, description="From sending; the request then counts as a miss.")
+    timeout: PositiveDuration = Field(
+        30_000_000_000,
+        description="The client's whole patience, from sending and over all retries; the request then counts as a "
+        "miss and is not tried again.",
+    )
+    max_retries: int = Field(
+        2,
+        ge=0,
+        le=100,
+        description="How often a request is tried again whose connection broke before its answer began, after 0.5 s, "
+        "1 s, 2 s up to 8 s, each less up to a quarter at random (openai SDK: DEFAULT_MAX_RETRIES). Error answers "
+        "are final: vLLM's are 400.",
+    )
     cancel_after: PositiveDuration | None = Field(None, description="The client gives up this long after sending.")
     cancel_after_chunks: int | None = Field(None, ge=1, description="The client gives up at this streamed chunk.")
 
