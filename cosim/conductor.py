@@ -71,6 +71,7 @@ class Conductor:
         invariants: Invariants,
         warmup_ns: int,
         keepalive_ns: int,
+        server_keepalive_ns: int,
         knobs: Sequence[KnobChange] = (),
         observe: Callable[[int, str], None] = lambda t_ns, text: None,
         progress: Callable[[int, Request], None] = lambda t_ns, request: None,
@@ -79,7 +80,13 @@ class Conductor:
         self.issued = 0
         self.ended = 0
         self.http = HttpConnections(
-            clock=self.clock, agenda=agenda, network=network, invariants=invariants, keepalive_ns=keepalive_ns
+            clock=self.clock,
+            agenda=agenda,
+            network=network,
+            invariants=invariants,
+            keepalive_ns=keepalive_ns,
+            server_keepalive_ns=server_keepalive_ns,
+            observe=observe,
         )
         self.http.attach(self)
         self._agenda = agenda
@@ -314,7 +321,7 @@ class Conductor:
         if tokens.count:
             request.chunk_times_ns.append(t_ns)
             request.output_tokens += tokens.count
-        self._observe(t_ns, f"chunk {request.request_id}")
+        self._observe(t_ns, f"chunk {attempt.id}")
         if tokens.finish_reason is not None:
             self._end(request, "ok" if attempt.refusal is None else "error", attempt.refusal)
         elif len(request.chunk_times_ns) == request.question.cancel_after_chunks:

@@ -246,6 +246,7 @@ class _Run:
             invariants=self._invariants,
             warmup_ns=scenario.warmup,
             keepalive_ns=scenario.network.transport.keepalive,
+            server_keepalive_ns=scenario.network.transport.server_keepalive,
             knobs=list(assembly.knobs()),
             progress=show,
         )

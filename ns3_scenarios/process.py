@@ -93,7 +93,7 @@ class NetworkProcess:
         refused: tuple[Callable[[], Any], ...] = (
             lambda: network.Open(-1, 0, "", ""),
             lambda: network.Send(-1, 0, 0, 0, True, False),
-            lambda: network.Close(-1, 0, False),
+            lambda: network.Close(-1, 0, True, False),
             lambda: network.Set(-1, "", True, direction),
         )
         for call in refused:
@@ -166,7 +166,7 @@ class NetworkProcess:
         elif isinstance(command, Open):
             network.Open(command.at_ns, command.connection, command.ue, command.path)
         elif isinstance(command, Close):
-            network.Close(command.at_ns, command.connection, command.wakes)
+            network.Close(command.at_ns, command.connection, command.up, command.wakes)
         elif isinstance(command, Lose):
             network.Lose(command.at_ns, command.link, command.up, command.segment)
         else:
@@ -180,7 +180,7 @@ class NetworkProcess:
         if kind == self._cosim.kConnected:
             return Connected(report.t_ns, report.id)
         if kind == self._cosim.kClosed:
-            return Closed(report.t_ns, report.id)
+            return Closed(report.t_ns, report.id, bool(report.up))
         return Reset(report.t_ns, report.id)
 
     def _account(self) -> Accounted:

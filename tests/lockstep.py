@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import yaml
@@ -83,6 +84,11 @@ def chat(name: str, **overrides: Any) -> dict[str, Any]:
     return {"name": name, "kind": "chat", "tier": "edge", "arrivals": arrivals, "output_tokens": 2, **overrides}
 
 
+def lines(text: str) -> str:
+    """An expected order of events, as it is written in a test."""
+    return dedent(text).strip()
+
+
 def said(loaded: Loaded) -> list[str]:
     """Warnings, but for paths that `scenario` has and nothing uses."""
     return [warning for warning in loaded.warnings if "no tier uses" not in warning]
@@ -115,6 +121,7 @@ def _run(assembly: Assembly) -> Recorded:
         invariants=recorded.invariants,
         warmup_ns=assembly.scenario.warmup,
         keepalive_ns=assembly.scenario.network.transport.keepalive,
+        server_keepalive_ns=assembly.scenario.network.transport.server_keepalive,
         knobs=list(assembly.knobs()),
         observe=recorded.observe,
     )

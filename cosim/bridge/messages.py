@@ -108,13 +108,17 @@ class Send(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Close(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Close a connection from the UE's side; what it has not handed to TCP yet is discarded.
+    """Close a connection from one side.
 
-    `wakes`: the server's notice of the close is consequential (a request is still being served there).
+    `up`: from the UE's. What has not been handed to TCP yet is discarded; `wakes`: the server's notice of it is
+    consequential (a request is still being served there). Otherwise from the server's, which does nothing if a part
+    of a request has arrived; the UE's notice of it is always consequential, and data that arrives later is answered
+    with RST.
     """
 
     at_ns: int
     connection: int
+    up: bool
     wakes: bool
 
 
@@ -168,10 +172,11 @@ class Delivered(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Closed(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """The server saw the client's close."""
+    """The connection is over: the server saw the UE's close (`up`), or the UE saw the server's."""
 
     t_ns: int
     connection: int
+    up: bool
 
 
 class Reset(msgspec.Struct, frozen=True, tag=True, array_like=True):

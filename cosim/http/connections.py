@@ -1,8 +1,16 @@
-"""HTTP/1.1 over the network's connections: which one carries which request, what is under way, who closes when."""
+"""HTTP/1.1 over the network's connections: which one carries which request, what is under way, who closes when.
+
+A connection carries one request at a time. Both ends close it once it has been idle for long enough: the client from
+the arrival of the answer's last byte (httpx: `keepalive_expiry`), the server from the writing of it (uvicorn:
+`timeout_keep_alive`) until the first byte of the next request is there. A request that crosses the server's FIN fails
+when the FIN arrives: httpcore then reads the end of the stream where an answer should begin. The RST that the server's
+kernel sends for the request comes later, and matters only where the FIN was lost.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,7 +55,15 @@ class HttpConnections:
     """
 
     def __init__(
-        self, *, clock: Clock, agenda: Agenda, network: Network, invariants: Invariants, keepalive_ns: int
+        self,
+        *,
+        clock: Clock,
+        agenda: Agenda,
+        network: Network,
+        invariants: Invariants,
+        keepalive_ns: int,
+        server_keepalive_ns: int,
+        observe: Callable[[int, str], None],
     ) -> None:
         self.sent_bytes: Counter[tuple[int, bool]] = Counter()
         self._clock = clock
@@ -55,9 +71,12 @@ class HttpConnections:
         self._network = network
         self._invariants = invariants
         self._keepalive_ns = keepalive_ns
+        self._server_keepalive_ns = server_keepalive_ns
+        self._observe = observe
         self._ends: Ends
         self._pool = ConnectionPool()
-        self._idle_timers: dict[int, Event] = {}
+        self._idle_timers: dict[int, Event] = {}  # the clients'
+        self._server_timers: dict[int, Event] = {}
         self._users: dict[int, Attempt] = {}
         self._messages: dict[int, _Message] = {}
         self._message_count = 0
@@ -94,14 +113,30 @@ class HttpConnections:
         self._idle_timers[connection.number] = timer
 
     def _close_idle(self, connection: Connection) -> None:
-        self._idle_timers.pop(connection.number)
-        self._pool.remove(connection.number)
+        self._observe(self._clock.now_ns, f"connection {connection.number} idle at client")
+        self._leave_pool(connection.number)
         self._close(connection, wakes=False)
+
+    def _leave_pool(self, number: int) -> None:
+        """Take an idle connection out of its pool; one in use is not in it."""
+        timer = self._idle_timers.pop(number, None)
+        if timer is not None:
+            self._agenda.cancel(timer)
+            self._pool.remove(number)
 
     def _close(self, connection: Connection, *, wakes: bool) -> None:
         if not connection.closed:
             connection.closed = True
-            self._network.close(connection.number, self._clock.now_ns, wakes=wakes)
+            self._network.close(connection.number, self._clock.now_ns, up=True, wakes=wakes)
+
+    def _client_loses(self, number: int, text: str) -> None:
+        """A connection is over at its client; a request under way on it fails."""
+        self._leave_pool(number)
+        attempt = self._users.get(number)
+        if attempt is not None and attempt.connection is not None:
+            attempt.connection.closed = True
+            if attempt.awaited:
+                self._ends.on_broken(attempt, text)
 
     # The server's side.
 
@@ -109,8 +144,22 @@ class HttpConnections:
         """Put a part of an answer on the request's connection; `wakes`: the client acts on its arrival."""
         assert attempt.connection is not None
         self._transmit(attempt.connection, attempt, n_bytes, tokens, wakes=wakes)
+        if tokens.finish_reason is not None:
+            number, t_ns = attempt.connection.number, self._clock.now_ns + self._server_keepalive_ns
+            self._server_timers[number] = self._agenda.at(t_ns, Priority.STAGE, lambda: self._server_closes(number))
 
-    def _server_sees_close(self, number: int) -> None:
+    def _server_closes(self, number: int) -> None:
+        """The server closes an idle connection, unless the network knows of a part of a request that has arrived."""
+        self._observe(self._clock.now_ns, f"connection {number} idle at server")
+        del self._server_timers[number]
+        self._network.close(number, self._clock.now_ns, up=False, wakes=True)
+
+    def _stop_server_timer(self, number: int) -> None:
+        self._agenda.cancel(self._server_timers.pop(number, None))
+
+    def _server_loses(self, number: int) -> None:
+        """A connection is over at its server, and so everywhere; a request still there is given up."""
+        self._stop_server_timer(number)
         attempt = self._users.pop(number, None)
         if attempt is not None and not attempt.left_server:
             self._ends.on_abandoned(attempt)
@@ -137,14 +186,20 @@ class HttpConnections:
             if attempt is not None and attempt.connection is not None:
                 attempt.connection.t_connected_ns = delivery.t_ns
         elif isinstance(delivery, Closed):
-            self._server_sees_close(delivery.connection)
+            if not delivery.up:
+                self._observe(delivery.t_ns, f"connection {delivery.connection} closed at client")
+                self._client_loses(delivery.connection, "the server closed the connection before it answered")
+            self._server_loses(delivery.connection)
         elif isinstance(delivery, Reset):
-            self._lose_connection(delivery.connection)
+            self._client_loses(delivery.connection, "TCP gave the connection up after too many retransmissions")
+            self._server_loses(delivery.connection)
 
     def _take_message(self, message: _Message, delivery: Delivered) -> None:
         self._check_causality(message, delivery)
         attempt, tokens = message.attempt, message.tokens
         if tokens is None:
+            assert attempt.connection is not None
+            self._stop_server_timer(attempt.connection.number)
             attempt.uplink = attempt.uplink or delivery
             self._ends.on_prompt(attempt, delivery.t_ns)
             return
@@ -167,18 +222,6 @@ class HttpConnections:
     def links_changed(self) -> None:
         """The least delay of some path may be another one from now on."""
         self._least_delay_ns.clear()
-
-    def _lose_connection(self, number: int) -> None:
-        timer = self._idle_timers.pop(number, None)
-        if timer is not None:
-            self._agenda.cancel(timer)
-            self._pool.remove(number)
-        attempt = self._users.get(number)
-        if attempt is not None and attempt.connection is not None:
-            attempt.connection.closed = True
-            if attempt.awaited:
-                self._ends.on_broken(attempt, "TCP gave the connection up after too many retransmissions")
-        self._server_sees_close(number)
 
 
 def _is_on(message: _Message, number: int) -> bool:

@@ -48,8 +48,12 @@ class Network(Protocol):
     def send(self, connection: int, message: int, n_bytes: int, at_ns: int, *, up: bool, wakes: bool) -> None:
         """Hand a message to a connection; `wakes` marks its delivery as consequential."""
 
-    def close(self, connection: int, at_ns: int, *, wakes: bool) -> None:
-        """Close a connection from the UE's side; what has not reached TCP yet is discarded."""
+    def close(self, connection: int, at_ns: int, *, up: bool, wakes: bool) -> None:
+        """Close a connection from the UE's side (`up`) or the server's; `Closed` reports that the other side sees it.
+
+        From the UE's, what has not reached TCP yet is discarded, and `wakes` marks the report as consequential. From
+        the server's, nothing happens if a part of a request has arrived; the report is always consequential.
+        """
 
     def set(self, link: str, *, up: bool, value: Direction, at_ns: int) -> None:
         """Give a direction of a link (`access`, `core`, `paths.NAME`) new values; packets keep their order."""

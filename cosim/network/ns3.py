@@ -96,10 +96,13 @@ class Ns3Network:
         self._outstanding.sent(connection, message, at_ns, up=up, wakes=wakes)
         self._commands.append(Send(at_ns, connection, message, n_bytes, up, wakes))
 
-    def close(self, connection: int, at_ns: int, *, wakes: bool) -> None:
-        """Close a connection from the UE's side; what has not reached TCP yet is discarded."""
-        self._outstanding.closed(connection, at_ns, wakes=wakes)
-        self._commands.append(Close(at_ns, connection, wakes))
+    def close(self, connection: int, at_ns: int, *, up: bool, wakes: bool) -> None:
+        """Close a connection from the UE's side (`up`) or the server's."""
+        if up:
+            self._outstanding.closed(connection, at_ns, wakes=wakes)
+        else:
+            self._outstanding.closed_by_server(connection, at_ns)
+        self._commands.append(Close(at_ns, connection, up, wakes))
 
     def set(self, link: str, *, up: bool, value: Direction, at_ns: int) -> None:
         """Give a direction of a link new values; packets keep their order."""
@@ -171,6 +174,7 @@ class _Outstanding:
         self._paths: dict[int, str] = {}
         self._messages: dict[int, tuple[int, bool, int]] = {}  # message -> connection, up, when sent
         self._closes: dict[int, int] = {}  # connection -> when closed, for consequential closes
+        self._server_closes: dict[int, int] = {}  # connection -> when closed by the server, unless it did not
         self._used_ns: dict[int, int] = {}  # connection -> when it was last used, while it may still be reset
         self._of_connection: dict[int, set[int]] = {}
 
@@ -192,12 +196,17 @@ class _Outstanding:
         if connection not in self._paths:
             return
         self._used_ns[connection] = at_ns
+        self._server_closes.pop(connection, None)
         # What TCP holds still reaches the server; nothing reaches the UE, and messages to come are discarded.
         for message in list(self._of_connection.get(connection, ())):
             if not self._messages[message][1]:
                 self._forget(message)
         if wakes:
             self._closes[connection] = at_ns
+
+    def closed_by_server(self, connection: int, at_ns: int) -> None:
+        if connection in self._paths:
+            self._server_closes[connection] = at_ns
 
     def changed(self, link: str, value: Direction, *, up: bool) -> None:
         if (link, up) in self._delays:
@@ -210,12 +219,19 @@ class _Outstanding:
         """
         if any(used_ns + EARLIEST_RESET_NS <= until_ns for used_ns in self._used_ns.values()):
             return False
-        return all(
-            at_ns + self.minimum_delay_ns(self._paths[connection], up=up) > until_ns
-            for connection, up, at_ns in self._messages.values()
-        ) and all(
-            at_ns + self.minimum_delay_ns(self._paths[connection], up=True) > until_ns
-            for connection, at_ns in self._closes.items()
+        return (
+            all(
+                at_ns + self.minimum_delay_ns(self._paths[connection], up=up) > until_ns
+                for connection, up, at_ns in self._messages.values()
+            )
+            and all(
+                at_ns + self.minimum_delay_ns(self._paths[connection], up=True) > until_ns
+                for connection, at_ns in self._closes.items()
+            )
+            and all(
+                at_ns + self.minimum_delay_ns(self._paths[connection], up=False) > until_ns
+                for connection, at_ns in self._server_closes.items()
+            )
         )
 
     def settled(self, deliveries: list[Delivery]) -> bool:
@@ -224,11 +240,15 @@ class _Outstanding:
         for delivery in deliveries:
             if isinstance(delivery, Delivered):
                 if delivery.message in self._messages:
+                    connection, up, _ = self._messages[delivery.message]
+                    if up:
+                        self._server_closes.pop(connection, None)  # It had begun to arrive: the server did not close.
                     self._forget(delivery.message)
                     woken = True
             elif isinstance(delivery, (Closed, Reset)):
-                woken |= isinstance(delivery, Reset) or delivery.connection in self._closes
+                woken |= isinstance(delivery, Reset) or not delivery.up or delivery.connection in self._closes
                 self._closes.pop(delivery.connection, None)
+                self._server_closes.pop(delivery.connection, None)
                 for message in list(self._of_connection.get(delivery.connection, ())):
                     self._forget(message)
                 self._paths.pop(delivery.connection, None)

@@ -109,12 +109,13 @@ class _Connection:
     path: str
     t_connected_ns: int
     closed: bool = False
+    closed_by_server: bool = False
     bytes_by_direction: dict[bool, _Bytes] = field(default_factory=lambda: {True: _Bytes(), False: _Bytes()})
 
 
 @dataclass(slots=True)
 class _Journey:
-    """A message (or, with `message` None, a close) on its way: the hops it has crossed and their times."""
+    """A message (or, with `message` None, a side's close) on its way: the hops it has crossed and their times."""
 
     connection: int
     message: int | None
@@ -166,11 +167,24 @@ class PipeNetwork:
         emitted_ns = max(at_ns, state.t_connected_ns)
         self._start(_Journey(connection, message, n_bytes, up, wakes, at_ns, emitted_ns))
 
-    def close(self, connection: int, at_ns: int, *, wakes: bool) -> None:
-        """The server sees the close after what was sent before it; answers under way are discarded."""
+    def close(self, connection: int, at_ns: int, *, up: bool, wakes: bool) -> None:
+        """The other side sees the close after what was sent before it; what comes to a side that closed is discarded.
+
+        A message arrives whole here, so no part of a request can keep the server from closing.
+        """
         self._catch_up(at_ns)
-        self._connections[connection].closed = True
-        self._start(_Journey(connection, None, 0, True, wakes, at_ns, at_ns))
+        state = self._connections.get(connection)
+        if state is None or (not up and state.closed):
+            return
+        if not up:
+            state.closed_by_server = True
+            self._start(_Journey(connection, None, 0, False, True, at_ns, at_ns))
+        elif state.closed_by_server:
+            self._finish(connection)  # Nobody is left at either end.
+            self._put_off.append(Closed(at_ns, connection, True))
+        else:
+            state.closed = True
+            self._start(_Journey(connection, None, 0, True, wakes, at_ns, at_ns))
 
     def set(self, link: str, *, up: bool, value: Direction, at_ns: int) -> None:
         """New values for messages that reach the link from now on."""
@@ -259,8 +273,7 @@ class PipeNetwork:
                 deliveries.append(item)
             return False
         state = self._connections.get(item.connection)
-        if state is None or (state.closed and item.message is not None and not (item.up and item.hops_ns)):
-            # Nobody reads it: the UE has closed, or the server has seen the close.
+        if state is None or (item.message is not None and _is_unread(state, item)):
             self._wakers -= item.wakes
             if state is not None:
                 state.bytes_by_direction[item.up].discarded += item.n_bytes
@@ -277,7 +290,7 @@ class PipeNetwork:
         self._wakers -= item.wakes
         if item.message is None:
             self._finish(item.connection)
-            deliveries.append(Closed(t_ns, item.connection))
+            deliveries.append(Closed(t_ns, item.connection, item.up))
         else:
             state.bytes_by_direction[item.up].delivered += item.n_bytes
             deliveries.append(Delivered(t_ns, item.message, item.emitted_ns, tuple(item.hops_ns)))
@@ -289,6 +302,14 @@ class PipeNetwork:
         for up, count in state.bytes_by_direction.items():
             discarded = count.sent - count.delivered
             self._finished.append(ConnectionBytes(connection, up, count.sent, count.delivered, 0, discarded))
+
+
+def _is_unread(state: _Connection, message: _Journey) -> bool:
+    """Whether nobody will read a message: the UE has closed before it left or came, or the server before it came."""
+    crossed = len(message.hops_ns)
+    if state.closed_by_server and message.up:
+        return crossed == len(HOPS)
+    return state.closed and not (message.up and crossed)
 
 
 def _route(ue: str, path: str) -> tuple[str, str, str]:

@@ -62,12 +62,20 @@ class Path(Section):
 
 
 class Transport(Section):
-    """TCP and TLS of clients and servers, and the clients' HTTP/1.1 connection pools."""
+    """TCP and TLS of clients and servers, and the HTTP/1.1 connections between them."""
 
     congestion_control: Literal["cubic", "bbr"] = "cubic"
     slow_start_after_idle: bool = True
     tls: bool = Field(True, description="TLS 1.3 handshake round trips and record bytes.")
-    keepalive: PositiveDuration = Field(5_000_000_000, description="An idle connection is closed after this long.")
+    keepalive: PositiveDuration = Field(
+        5_000_000_000,
+        description="The client closes a connection that was idle for this long (httpx: keepalive_expiry).",
+    )
+    server_keepalive: PositiveDuration = Field(
+        5_000_000_000,
+        description="The server closes a connection on which nothing arrived for this long since it wrote its last "
+        "answer (uvicorn: timeout_keep_alive; vLLM: VLLM_HTTP_TIMEOUT_KEEP_ALIVE, 5 s).",
+    )
 
 
 class _Network(Section):

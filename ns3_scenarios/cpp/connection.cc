@@ -86,6 +86,11 @@ Connection::Close(bool wakes)
         return;
     }
     m_closing = true;
+    if (m_server_closing)
+    {
+        EndOfClient(true, false); // nobody is left at either end
+        return;
+    }
     m_close_wakes = wakes;
     m_up.Discard();
     m_down.Discard();
@@ -95,6 +100,20 @@ Connection::Close(bool wakes)
         m_client->CloseAfterData();
     }
     // Else the SYN is on its way; the FIN follows when it is answered, so that the server sees one.
+}
+
+void
+Connection::CloseFromServer()
+{
+    if (m_closing || m_server_closing || m_ended || !m_server || m_up.PartlyRead() || !m_down.InTcp())
+    {
+        return;
+    }
+    m_server_closing = true;
+    m_up.IgnoreArrivals();
+    m_down.Discard();
+    m_server->CloseAfterData();
+    m_server->RefuseData();
 }
 
 bool
@@ -199,8 +218,12 @@ Connection::ServerReads(Ptr<Socket>)
 void
 Connection::ClientClosed(Ptr<Socket> socket)
 {
-    // TIME_WAIT after our own FIN is the ordinary end; without one the server has reset the connection.
-    if (!m_closing)
+    // TIME_WAIT after our own FIN is the ordinary end; without one the server has closed or reset the connection.
+    if (m_server_closing)
+    {
+        Simulator::ScheduleNow(&Connection::ClientSeesClose, this);
+    }
+    else if (!m_closing)
     {
         GaveUp(socket);
     }
@@ -211,7 +234,10 @@ Connection::ServerClosed(Ptr<Socket> socket)
 {
     if (!m_closing)
     {
-        GaveUp(socket);
+        if (!m_server_closing)
+        {
+            GaveUp(socket);
+        }
         return;
     }
     // Not from within the socket's own handling of the FIN.
@@ -245,6 +271,32 @@ Connection::ServerSeesClose()
     else
     {
         server->CloseAfterData();
+    }
+}
+
+void
+Connection::ClientSeesClose()
+{
+    if (!m_ended)
+    {
+        EndOfClient(false, true);
+    }
+}
+
+/// The client leaves a connection that the server has closed.
+void
+Connection::EndOfClient(bool up, bool wakes)
+{
+    Ptr<TcpLinux> client = m_client;
+    End(false);
+    m_reporter.Add({.kind = kClosed, .t_ns = EpochNow(), .id = m_id, .up = up}, wakes);
+    if (client->BufferedBytes() > 0)
+    {
+        client->Abort(); // the server would answer the rest with RST
+    }
+    else
+    {
+        client->CloseAfterData();
     }
 }
 

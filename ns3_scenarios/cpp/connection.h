@@ -36,6 +36,9 @@ class Connection
     void Send(int64_t message, int64_t n_bytes, bool up, bool wakes);
     void Close(bool wakes);
 
+    /// The server closes, unless a part of a request has arrived or its answer still waits for room in TCP.
+    void CloseFromServer();
+
     /// Both ends are done and the sockets can be taken by `TakeSockets`.
     bool Ended() const;
     std::vector<ns3::Ptr<TcpLinux>> TakeSockets();
@@ -52,6 +55,8 @@ class Connection
     void ServerClosed(ns3::Ptr<ns3::Socket> socket);
     void GaveUp(ns3::Ptr<ns3::Socket> socket);
     void ServerSeesClose();
+    void ClientSeesClose();
+    void EndOfClient(bool up, bool wakes);
     void Reset();
     void End(bool lost);
 
@@ -66,6 +71,7 @@ class Connection
     bool m_established{false};
     bool m_closing{false};
     bool m_close_wakes{false};
+    bool m_server_closing{false};
     bool m_failing{false};
     bool m_ended{false};
 };

@@ -82,6 +82,18 @@ MessageStream::IgnoreArrivals()
     m_ignoring = true;
 }
 
+bool
+MessageStream::PartlyRead() const
+{
+    return m_read > m_completed_end;
+}
+
+bool
+MessageStream::InTcp() const
+{
+    return m_waiting.empty();
+}
+
 /// Give TCP as much as its buffer takes, in one packet.
 void
 MessageStream::Write()
@@ -144,6 +156,7 @@ MessageStream::Read()
     while (!m_marks.empty() && m_marks.front().end <= m_read)
     {
         const Message message = m_marks.front().message;
+        m_completed_end = m_marks.front().end;
         m_marks.pop_front();
         if (!m_ignoring)
         {

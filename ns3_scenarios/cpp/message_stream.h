@@ -60,6 +60,12 @@ class MessageStream
     /// Read on, but count what arrives as discarded: nobody is there.
     void IgnoreArrivals();
 
+    /// Whether a message has arrived in part.
+    bool PartlyRead() const;
+
+    /// Whether TCP has been given all that was sent.
+    bool InTcp() const;
+
     /// Take in what TCP has in order.
     void Read();
 
@@ -91,6 +97,7 @@ class MessageStream
     bool m_refill{false};
     int64_t m_handed{0};
     int64_t m_read{0};
+    int64_t m_completed_end{0};
     int64_t m_handshake_bytes{0}; // a prefix of the stream
     ConnectionBytes m_bytes;
 };

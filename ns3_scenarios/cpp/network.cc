@@ -253,16 +253,21 @@ Network::Send(int64_t at_ns, int64_t connection, int64_t message, int64_t n_byte
 }
 
 void
-Network::Close(int64_t at_ns, int64_t connection, bool wakes)
+Network::Close(int64_t at_ns, int64_t connection, bool up, bool wakes)
 {
     if (!m_impl->m_known.contains(connection))
     {
         throw std::invalid_argument("connection " + std::to_string(connection) + " is closed but was never opened");
     }
-    m_impl->Schedule(at_ns, [impl = m_impl.get(), connection, wakes] {
-        if (Connection* open = impl->Find(connection))
+    m_impl->Schedule(at_ns, [impl = m_impl.get(), connection, up, wakes] {
+        Connection* open = impl->Find(connection);
+        if (open != nullptr && up)
         {
             open->Close(wakes);
+        }
+        else if (open != nullptr)
+        {
+            open->CloseFromServer();
         }
     });
 }

@@ -56,7 +56,7 @@ enum ReportKind : int
     kReset = 3
 };
 
-/// What happened: `id` is a message's for kDelivered, otherwise a connection's. The hops are in the order crossed.
+/// What happened: `id` is a message's for kDelivered, otherwise a connection's. `up`: for kClosed, who closed. The hops are in the order crossed.
 struct Report
 {
     int kind{kConnected};
@@ -66,6 +66,7 @@ struct Report
     int64_t hop0_ns{0};
     int64_t hop1_ns{0};
     int64_t hop2_ns{0};
+    bool up{true};
 };
 
 /// Application bytes of one direction of a connection: sent == delivered + lost + discarded.
@@ -113,7 +114,7 @@ class Network
 
     void Open(int64_t at_ns, int64_t connection, const std::string& ue, const std::string& path);
     void Send(int64_t at_ns, int64_t connection, int64_t message, int64_t n_bytes, bool up, bool wakes);
-    void Close(int64_t at_ns, int64_t connection, bool wakes);
+    void Close(int64_t at_ns, int64_t connection, bool up, bool wakes);
     void Set(int64_t at_ns, const std::string& link, bool up, const Direction& value);
 
     /// Lose one TCP segment with payload: the `segment`-th, from 1, that the direction is given from `at_ns` on.

@@ -177,6 +177,14 @@ TcpLinux::IsBound() const
 void
 TcpLinux::SegmentArrives(Ptr<Packet> packet, SequenceNumber32 sequence, uint32_t header_bytes)
 {
+    const SequenceNumber32 end = sequence + (packet->GetSize() - std::min(packet->GetSize(), header_bytes));
+    if (m_refusing && m_state != CLOSED && end > m_tcb->m_rxBuffer->NextRxSequence())
+    {
+        SendEmptyPacket(TcpHeader::RST);
+        m_state = CLOSED; // ns-3 answers whatever comes later with RST, too
+        CancelAllTimers();
+        return;
+    }
     if (packet->GetSize() >= header_bytes &&
         IsValidTcpSegment(sequence, header_bytes, packet->GetSize() - header_bytes))
     {
@@ -195,6 +203,12 @@ TcpLinux::CloseAfterData()
     {
         DoClose();
     }
+}
+
+void
+TcpLinux::RefuseData()
+{
+    m_refusing = true;
 }
 
 void

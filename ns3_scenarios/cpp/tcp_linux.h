@@ -42,6 +42,9 @@ class TcpLinux : public ns3::TcpSocketBase
     /// FIN after what the buffer holds, even if packets out of order wait to be read (ns-3's Close would reset).
     void CloseAfterData();
 
+    /// From now on answer new data with RST: Linux's tcp_rcv_state_process() for a socket that nobody reads any more.
+    void RefuseData();
+
     /// RST, then nothing more.
     void Abort();
 
@@ -79,6 +82,7 @@ class TcpLinux : public ns3::TcpSocketBase
     TcpDemux::Pair m_pair;
     ns3::Address m_local;
     ns3::Address m_peer;
+    bool m_refusing{false};
     bool m_sent_data{false};
     ns3::Time m_last_data;
     ns3::Time m_first_fin;

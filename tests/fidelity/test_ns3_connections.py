@@ -18,8 +18,8 @@ def test_the_server_sees_the_close_one_way_later(tmp_path: Path) -> None:
         connection = rig.open()
         rig.transfer(connection, 100)
         rig.settle(1 * S)
-        rig.net.close(connection, 1 * S, wakes=True)
-        assert rig.advance() == [Closed(1 * S + 20 * MS, connection)]
+        rig.net.close(connection, 1 * S, up=True, wakes=True)
+        assert rig.advance() == [Closed(1 * S + 20 * MS, connection, up=True)]
         rig.check_account()
 
 
@@ -28,7 +28,7 @@ def test_data_in_tcp_arrives_before_the_close(tmp_path: Path) -> None:
         connection = rig.open()
         rig.settle(1 * S)
         message = rig.send(connection, 200_000, wakes=False)
-        rig.net.close(connection, 1 * S + 1 * MS, wakes=True)
+        rig.net.close(connection, 1 * S + 1 * MS, up=True, wakes=True)
         rig.advance()
         assert [type(d) for d in rig.seen[-2:]] == [Delivered, Closed]
         assert rig.seen[-2].message == message  # type: ignore[union-attr]
@@ -42,7 +42,7 @@ def test_a_close_discards_what_tcp_has_not_taken_and_what_the_server_sends(tmp_p
         rig.send(connection, 9_000_000)  # more than TCP's buffer
         rig.send(connection, 1_000)
         rig.send(connection, 500_000, up=False)
-        rig.net.close(connection, 1 * S + 30 * MS, wakes=False)
+        rig.net.close(connection, 1 * S + 30 * MS, up=True, wakes=False)
         rig.send(connection, 700, up=False, at_ns=1 * S + 40 * MS)
         rig.send(connection, 800, at_ns=1 * S + 40 * MS)
         rig.settle(10 * S)
@@ -65,7 +65,7 @@ def test_no_delivery_reaches_a_closed_ue(tmp_path: Path) -> None:
         connection = rig.open()
         rig.settle(1 * S)
         rig.send(connection, 1_000, up=False)
-        rig.net.close(connection, 1 * S + 10 * MS, wakes=True)
+        rig.net.close(connection, 1 * S + 10 * MS, up=True, wakes=True)
         rig.settle(5 * S)
         assert [d for d in rig.seen if isinstance(d, Delivered)] == []
         down = rig.net.account().connections[1]
@@ -78,7 +78,7 @@ def test_a_close_during_the_handshakes(tmp_path: Path, tls: bool, after_ms: int)
     with Rig(topology(wan=link(20 * MS), tls=tls), tmp_path) as rig:
         connection = rig.open(at_ns=0)
         rig.send(connection, 100_000)
-        rig.net.close(connection, after_ms * MS, wakes=True)
+        rig.net.close(connection, after_ms * MS, up=True, wakes=True)
         rig.settle(5 * S)
         assert isinstance(rig.ended(connection), Closed)
         rig.check_account()
@@ -113,7 +113,7 @@ def test_a_close_over_a_dead_path_ends_too(tmp_path: Path) -> None:
         connection = rig.open()
         rig.settle(1 * S)
         rig.net.set("paths.cloud", up=True, value=Direction(20 * MS, loss=1.0), at_ns=1 * S)
-        rig.net.close(connection, 1 * S, wakes=True)
+        rig.net.close(connection, 1 * S, up=True, wakes=True)
         assert isinstance(rig.advance()[0], Reset)
 
 
@@ -131,7 +131,7 @@ def test_the_account_adds_up_whatever_happens(tmp_path: Path, seed: int) -> None
             if choice < 0.2 or not open_:
                 open_.append(rig.open(draw.choice("ab")))
             elif choice < 0.3:
-                rig.net.close(open_.pop(draw.randrange(len(open_))), rig.now_ns, wakes=draw.random() < 0.5)
+                rig.net.close(open_.pop(draw.randrange(len(open_))), rig.now_ns, up=True, wakes=draw.random() < 0.5)
             else:
                 n_bytes = draw.choice([1, 300, 5_000, 200_000])
                 total += n_bytes
@@ -141,7 +141,7 @@ def test_the_account_adds_up_whatever_happens(tmp_path: Path, seed: int) -> None
         rig.check_account()
         assert sum(c.sent for c in rig.net.account().connections) == total
         for connection in open_:
-            rig.net.close(connection, rig.now_ns, wakes=False)
+            rig.net.close(connection, rig.now_ns, up=True, wakes=False)
         rig.settle(rig.now_ns + 120 * S)
         rig.check_account()
         ends = [d.connection for d in rig.seen if isinstance(d, (Closed, Reset))]
@@ -162,7 +162,7 @@ def test_finished_connections_leave_nothing_behind(tmp_path: Path) -> None:
                 connection = rig.open()
                 rig.transfer(connection, 3_000)
                 rig.transfer(connection, 500, up=False)
-                rig.net.close(connection, rig.now_ns, wakes=True)
+                rig.net.close(connection, rig.now_ns, up=True, wakes=True)
                 rig.settle(rig.now_ns + 500 * MS)
 
         churn(400)  # longer than closed sockets linger

@@ -53,6 +53,7 @@ def gives_up() -> st.SearchStrategy[dict[str, Any]]:
         optional={
             "cancel_after": st.sampled_from(["5ms", "60ms"]),
             "cancel_after_chunks": st.integers(1, 3),
+            "max_retries": st.integers(0, 3),
         },
     )
 
@@ -83,7 +84,11 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         "access": {"kind": "link", "uplink": draw(directions()), "downlink": draw(directions())},
         "core": {"delay": draw(milliseconds(3))},
         "paths": {"edge": draw(directions()), "cloud": draw(directions())},
-        "transport": {"tls": draw(st.booleans()), "keepalive": draw(st.sampled_from(["10ms", "5s"]))},
+        "transport": {
+            "tls": draw(st.booleans()),
+            "keepalive": draw(st.sampled_from(["10ms", "5s"])),
+            "server_keepalive": draw(st.sampled_from(["1ms", "15ms", "5s"])),
+        },
     }
     timeline = [{"at": "60ms", "set": {"network.paths.cloud.delay": draw(milliseconds(60))}}]
     return scenario(
@@ -104,6 +109,7 @@ def check_every_request(recorded: Recorded) -> None:
     for record in recorded.requests:
         assert sum(record.parts.values()) == record.e2el_ns == record.t_end_ns - record.t_sent_ns
         assert min(record.parts.values()) >= 0
+        assert record.parts["up_retry"] == 0 or record.attempts > 1 or record.status != "ok"
         assert record.t_scheduled_ns <= record.t_sent_ns <= record.t_end_ns
         assert record.chunk_times_ns == sorted(record.chunk_times_ns)
         assert all(record.t_sent_ns <= t_ns <= record.t_end_ns for t_ns in record.chunk_times_ns)

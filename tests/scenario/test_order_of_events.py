@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from textwrap import dedent
 from typing import Any
 
-from tests.lockstep import MS, chat, scenario, simulate, stub
+from tests.lockstep import MS, chat, lines, scenario, simulate, stub
 
 
 def asks_once_each(*names: str, **overrides: Any) -> list[dict[str, Any]]:
     """Clients that all ask at time 0 and then think for an hour."""
     arrivals = {"kind": "closed", "think_time": "1h", "think": "constant"}
     return [chat(name, arrivals={**arrivals, "think_time": "0ms"}, **overrides) for name in names]
-
-
-def lines(text: str) -> str:
-    return dedent(text).strip()
 
 
 def test_one_request_passes_every_stage() -> None:

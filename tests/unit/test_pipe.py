@@ -229,16 +229,77 @@ def test_a_close_follows_what_was_sent_and_discards_the_answer() -> None:
     network.send(1, 1, 10, 20 * MS, up=True, wakes=True)
     network.send(1, 2, 70, 20 * MS, up=False, wakes=True)
     assert network.advance(21 * MS)[0] == 21 * MS
-    network.close(1, 21 * MS, wakes=False)
+    network.close(1, 21 * MS, up=True, wakes=False)
     assert network.advance(FAR)[0] == 29 * MS
     assert network.account().connections == [
         ConnectionBytes(1, True, 10, 10, 0, 0),
         ConnectionBytes(1, False, 70, 0, 0, 70),
     ]
-    assert network.settle(FAR) == [Closed(30 * MS, 1)]
+    assert network.settle(FAR) == [Closed(30 * MS, 1, up=True)]
     assert network.account().connections == [
         ConnectionBytes(1, True, 10, 10, 0, 0),
         ConnectionBytes(1, False, 70, 0, 0, 70),
+    ]
+
+
+def test_the_ue_sees_the_servers_close_after_what_the_server_had_sent() -> None:
+    network = pipe(core=both(delay_ns=1 * MS, rate_bps=80_000))
+    network.open(1, "u", "edge", 0)
+    network.send(1, 1, 100, 20 * MS, up=False, wakes=False)
+    network.advance(21 * MS)
+    network.close(1, 21 * MS, up=False, wakes=True)
+    # 100 bytes take 10 ms at 80 kbit/s; a close has no bytes and waits behind them.
+    assert network.advance(FAR)[0] == 35 * MS
+    assert network.settle(FAR) == []
+    assert network.account().connections[1] == ConnectionBytes(1, False, 100, 100, 0, 0)
+
+
+def test_a_request_that_crosses_the_servers_close_is_discarded_and_the_close_arrives() -> None:
+    network = pipe()
+    network.open(1, "u", "edge", 0)
+    network.advance(40 * MS)
+    network.close(1, 40 * MS, up=False, wakes=True)
+    network.send(1, 1, 10, 42 * MS, up=True, wakes=True)
+    now_ns, deliveries = network.advance(FAR)
+    assert now_ns == 45 * MS
+    assert deliveries[-1] == Closed(45 * MS, 1, up=False)
+    assert network.advance(FAR) == (FAR, [])
+    assert network.account().connections[0] == ConnectionBytes(1, True, 10, 0, 0, 10)
+
+
+def test_a_request_that_reaches_a_closed_server_before_the_ue_knows_is_discarded() -> None:
+    network = pipe()
+    network.open(1, "u", "cloud", 0)
+    network.send(1, 1, 10, 100 * MS, up=True, wakes=True)
+    network.advance(120 * MS)
+    network.close(1, 120 * MS, up=False, wakes=True)
+    now_ns, deliveries = network.advance(FAR)
+    assert (now_ns, deliveries[-1]) == (145 * MS, Closed(145 * MS, 1, up=False))
+    assert network.account().connections[0] == ConnectionBytes(1, True, 10, 0, 0, 10)
+
+
+def test_a_connection_that_both_sides_close_ends_once() -> None:
+    network = pipe()
+    network.open(1, "u", "edge", 0)
+    network.advance(40 * MS)
+    network.close(1, 40 * MS, up=False, wakes=True)
+    network.send(1, 1, 10, 42 * MS, up=True, wakes=True)
+    network.close(1, 42 * MS, up=True, wakes=True)
+    network.close(1, 43 * MS, up=False, wakes=True)
+    assert [delivery for delivery in network.settle(FAR) if isinstance(delivery, Closed)] == [
+        Closed(42 * MS, 1, up=True)
+    ]
+    assert network.account().connections[0] == ConnectionBytes(1, True, 10, 0, 0, 10)
+
+
+def test_a_close_of_the_ue_on_its_way_comes_before_the_servers() -> None:
+    network = pipe()
+    network.open(1, "u", "edge", 0)
+    network.advance(40 * MS)
+    network.close(1, 40 * MS, up=True, wakes=False)
+    network.close(1, 41 * MS, up=False, wakes=True)
+    assert [delivery for delivery in network.settle(FAR) if isinstance(delivery, Closed)] == [
+        Closed(49 * MS, 1, up=True)
     ]
 
 
@@ -246,9 +307,9 @@ def test_what_has_not_left_when_its_connection_closes_is_discarded() -> None:
     network = pipe()
     network.open(1, "u", "edge", 0)
     network.send(1, 1, 10, 0, up=True, wakes=True)
-    network.close(1, 5 * MS, wakes=True)
+    network.close(1, 5 * MS, up=True, wakes=True)
     assert [delivery for delivery in network.advance(FAR)[1] if isinstance(delivery, Delivered | Closed)] == [
-        Closed(14 * MS, 1)
+        Closed(14 * MS, 1, up=True)
     ]
     assert network.advance(FAR) == (FAR, [])
     assert network.account().connections[0] == ConnectionBytes(1, True, 10, 0, 0, 10)
@@ -259,7 +320,7 @@ def test_an_answer_that_arrived_before_the_close_counts_although_it_was_put_off(
     network.open(1, "u", "edge", 0)
     network.send(1, 1, 10, 20 * MS, up=False, wakes=False)
     network.advance(30 * MS)
-    network.close(1, 30 * MS, wakes=True)
+    network.close(1, 30 * MS, up=True, wakes=True)
     assert text(network.advance(FAR)[1])[1] == "25 message 1 emitted 20 hops 0 1 4"
     assert network.account().connections[1] == ConnectionBytes(1, False, 10, 10, 0, 0)
 

@@ -16,9 +16,10 @@ DIRECTIONS = st.builds(
     jitter_ns=st.integers(0, 20),
 )
 LINKS = st.builds(Link, uplink=DIRECTIONS, downlink=DIRECTIONS)
+ACTION_NAMES = ["open", "up", "up", "down", "down", "close", "server-close", "advance", "advance", "settle", "set"]
 ACTIONS = st.lists(
     st.tuples(
-        st.sampled_from(["open", "up", "up", "down", "down", "close", "advance", "advance", "settle", "set"]),
+        st.sampled_from(ACTION_NAMES),
         st.integers(0, 40),
         st.booleans(),
         DIRECTIONS,
@@ -39,6 +40,7 @@ def test_whatever_is_done_bytes_add_up_and_order_and_time_hold(
     count = 0
     sent: dict[int, tuple[int, int, bool, int]] = {}
     arrived: list[Delivered] = []
+    ended: list[int] = []
 
     def take(deliveries: list[Delivery], horizon_ns: int) -> None:
         for delivery in deliveries:
@@ -47,6 +49,9 @@ def test_whatever_is_done_bytes_add_up_and_order_and_time_hold(
                 arrived.append(delivery)
             elif isinstance(delivery, Closed):
                 usable.discard(delivery.connection)
+                assert delivery.up or delivery.connection not in open_
+                assert delivery.connection not in ended
+                ended.append(delivery.connection)
 
     for action, number, wakes, values in actions:
         if action == "open":
@@ -61,7 +66,11 @@ def test_whatever_is_done_bytes_add_up_and_order_and_time_hold(
                 sent[message] = (connection, number, action == "up", now_ns)
                 network.send(connection, message, number, now_ns, up=action == "up", wakes=wakes)
         elif action == "close" and open_:
-            network.close(open_.pop(number % len(open_)), now_ns, wakes=wakes)
+            network.close(open_.pop(number % len(open_)), now_ns, up=True, wakes=wakes)
+        elif action == "server-close" and usable:
+            connection = sorted(usable)[number % len(usable)]
+            network.close(connection, now_ns, up=False, wakes=True)
+            open_ = [other for other in open_ if other != connection]
         elif action == "advance":
             reached_ns, deliveries = network.advance(now_ns + number)
             assert now_ns <= reached_ns <= now_ns + number
