@@ -147,7 +147,7 @@ class PipeNetwork:
                 rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([topology.seed, index, up])))
                 self._pipes[name, up] = _Pipe(values, rng, LinkUse(name, up=up))
         self._connections: dict[int, _Connection] = {}
-        self._finished: list[ConnectionBytes] = []
+        self._finished: dict[tuple[int, bool], _Bytes] = {}
         self._agenda: list[tuple[int, int, _Journey | Connected]] = []
         self._sequence = 0
         self._wakers = 0
@@ -161,8 +161,12 @@ class PipeNetwork:
         self._at(t_ns, Connected(t_ns, connection))
 
     def send(self, connection: int, message: int, n_bytes: int, at_ns: int, *, up: bool, wakes: bool) -> None:
-        """Hand a message to a connection."""
-        state = self._connections[connection]
+        """Hand a message to a connection; one that has ended at this instant discards it."""
+        state = self._connections.get(connection)
+        if state is None:
+            self._finished[connection, up].sent += n_bytes
+            self._finished[connection, up].discarded += n_bytes
+            return
         state.bytes_by_direction[up].sent += n_bytes
         emitted_ns = max(at_ns, state.t_connected_ns)
         self._start(_Journey(connection, message, n_bytes, up, wakes, at_ns, emitted_ns))
@@ -226,7 +230,10 @@ class PipeNetwork:
             if isinstance(item, _Journey):
                 key = item.connection, item.up
                 under_way[key] = under_way.get(key, 0) + item.n_bytes
-        connections = list(self._finished)
+        connections = [
+            ConnectionBytes(number, up, count.sent, count.delivered, 0, count.discarded)
+            for (number, up), count in self._finished.items()
+        ]
         for number, state in self._connections.items():
             for up, count in state.bytes_by_direction.items():
                 discarded = count.discarded + under_way.get((number, up), 0)
@@ -300,8 +307,7 @@ class PipeNetwork:
         """Keep a closed connection's account and forget the rest; what is under way in it goes nowhere."""
         state = self._connections.pop(connection)
         for up, count in state.bytes_by_direction.items():
-            discarded = count.sent - count.delivered
-            self._finished.append(ConnectionBytes(connection, up, count.sent, count.delivered, 0, discarded))
+            self._finished[connection, up] = _Bytes(count.sent, count.delivered, count.sent - count.delivered)
 
 
 def _is_unread(state: _Connection, message: _Journey) -> bool:

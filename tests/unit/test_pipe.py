@@ -278,6 +278,17 @@ def test_a_request_that_reaches_a_closed_server_before_the_ue_knows_is_discarded
     assert network.account().connections[0] == ConnectionBytes(1, True, 10, 0, 0, 10)
 
 
+def test_what_is_sent_at_the_instant_at_which_a_connection_ends_is_discarded() -> None:
+    network = pipe()
+    network.open(1, "u", "edge", 0)
+    network.advance(40 * MS)
+    network.close(1, 40 * MS, up=False, wakes=True)
+    assert network.advance(FAR)[0] == 45 * MS
+    network.send(1, 1, 10, 45 * MS, up=True, wakes=True)
+    assert network.advance(FAR) == (FAR, [])
+    assert network.account().connections[0] == ConnectionBytes(1, True, 10, 0, 0, 10)
+
+
 def test_a_connection_that_both_sides_close_ends_once() -> None:
     network = pipe()
     network.open(1, "u", "edge", 0)
