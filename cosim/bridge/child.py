@@ -16,7 +16,7 @@ from typing import Any
 import zmq
 
 from cosim.bridge.codec import MAX_FRAME_BYTES, bound_messages
-from cosim.bridge.errors import BridgeError, ChildError
+from cosim.bridge.errors import BridgeError
 from cosim.bridge.kept_log import KeptLog
 from cosim.bridge.messages import Stop, Stopped
 from cosim.bridge.requester import LONGEST_WAIT_S, Requester
@@ -133,15 +133,18 @@ class Child(Requester):
 
     def _next(self, limit_s: float) -> Any:
         if not self._poller.poll(int(min(limit_s, LONGEST_WAIT_S) * 1_000)):
-            raise ChildError(self.role, f"has been silent for {limit_s:g} s (process {self.pid} is stopped)", self.log)
+            raise self.fault(f"has been silent for {limit_s:g} s (process {self.pid} is stopped)")
         # What the child said before it ended comes first.
         if self._socket.poll(0):
             return self._take()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(END_LIMIT_S)
-            raise ChildError(self.role, self._how_it_ended(), self.log)
+            raise self.fault(self._how_it_ended())
         what = f"closed its socket, or sent more than {MAX_FRAME_BYTES} bytes at once (process {self.pid} is stopped)"
-        raise ChildError(self.role, what, self.log)
+        raise self.fault(what)
+
+    def _catch_up_log(self) -> None:
+        self._kept_log.catch_up()
 
     def _how_it_ended(self) -> str:
         status = self._process.wait()

@@ -27,7 +27,7 @@ class KeptLog:
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        reader, self._writer = os.pipe()
+        self._reader, self._writer = os.pipe()
         try:
             with contextlib.suppress(OSError):  # More than /proc/sys/fs/pipe-max-size: what there is will do.
                 fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -35,17 +35,16 @@ class KeptLog:
                 # A session of its own: Ctrl-C and a stop of the child leave it the last lines to write.
                 self._keeper = subprocess.Popen(
                     [sys.executable, "-I", "-S", log_keeper.__file__],
-                    stdin=reader,
+                    stdin=self._reader,
                     stdout=log,
                     stderr=subprocess.DEVNULL,
                     cwd="/",
                     start_new_session=True,
                 )
         except BaseException:
+            os.close(self._reader)
             os.close(self._writer)
             raise
-        finally:
-            os.close(reader)
 
     @contextlib.contextmanager
     def writer(self) -> Iterator[int]:
@@ -54,6 +53,10 @@ class KeptLog:
             yield self._writer
         finally:
             os.close(self._writer)
+
+    def catch_up(self) -> None:
+        """Wait until what the child has written so far is in the file, if it does not write without end."""
+        wait_until_logged(self._reader)
 
     def settle(self) -> None:
         """Wait until all that an ended child wrote is in the file; not for ever, if a process of its own lives on."""
@@ -65,14 +68,14 @@ class KeptLog:
         self.settle()
         self._keeper.kill()
         self._keeper.wait()
+        os.close(self._reader)
 
 
 def wait_until_logged(descriptor: int) -> None:
-    """In a child: wait until what was written to standard output or error is in the log."""
+    """Wait until what was written to the pipe of a log is in its file; either end of the pipe will do."""
     give_up_s = monotonic_s() + SETTLE_LIMIT_S
     waiting = array.array("i", [1])
-    with contextlib.suppress(OSError):  # No pipe: whoever started this process reads its output in another way.
-        while waiting[0] and monotonic_s() < give_up_s:
-            fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
-            if waiting[0]:
-                sleep_s(0.001)
+    while waiting[0] and monotonic_s() < give_up_s:
+        fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
+        if waiting[0]:
+            sleep_s(0.001)

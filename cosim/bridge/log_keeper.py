@@ -8,8 +8,8 @@ Why a process and a pipe. A child that writes to its log itself can fill the dis
 cosim that reads a pipe takes the lines in it along when cosim is killed with -9, and competes with the loop for the
 interpreter. This process sleeps in `splice` until the child writes, is no child of the child, and ends when nobody
 can write any more, so that it outlives a killed child and a killed cosim by the time that the last lines take.
-`splice` takes bytes off the pipe when they are in the file: a child that finds its pipe empty (FIONREAD) knows that
-its words are in the log. It imports little, so that it starts in some 20 ms.
+`splice` takes bytes off the pipe when they are in the file: when the pipe is empty (FIONREAD), all that was written
+is in the log. It imports little, so that it starts in some 20 ms.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ import zmq
 
 from cosim.bridge.codec import Codec, bound_messages
 from cosim.bridge.errors import MessageError
-from cosim.bridge.kept_log import wait_until_logged
 from cosim.bridge.messages import Failed, MessageRefused, Stop, Stopped
 
 _PR_SET_PDEATHSIG = 1
@@ -56,7 +55,6 @@ def serve(arguments: list[str], request_type: Any, handle: Callable[[Any], Any])
                 continue
             except Exception as error:
                 traceback.print_exc(file=sys.stderr)
-                wait_until_logged(sys.stderr.fileno())
                 socket.send(codec.encode(Failed(f"{type(error).__name__}: {error}")))
                 return 1
             socket.send(reply)

@@ -39,7 +39,7 @@ class Requester:
         try:
             self._socket.send(data, zmq.NOBLOCK)
         except zmq.ZMQError as error:
-            raise ChildError(self.role, f"takes no message ({error})", self.log) from error
+            raise self.fault(f"takes no message ({error})") from error
 
     def receive(self, expected: type[Reply], *, limit_s: float) -> Reply:
         """Wait for the reply. Raises ChildError when the peer ends, reports a failure or is silent for too long."""
@@ -49,13 +49,18 @@ class Requester:
         finally:
             self.wait_ns += monotonic_ns() - start_ns
         if not isinstance(reply, expected):
-            raise ChildError(self.role, f"answered {type(reply).__name__} instead of {expected.__name__}", self.log)
+            raise self.fault(f"answered {type(reply).__name__} instead of {expected.__name__}")
         return reply
 
     def request(self, message: Any, expected: type[Reply], *, limit_s: float) -> Reply:
         """Send a request and wait for its reply."""
         self.send(message)
         return self.receive(expected, limit_s=limit_s)
+
+    def fault(self, what: str) -> ChildError:
+        """The error that blames the peer, with the last that it wrote."""
+        self._catch_up_log()
+        return ChildError(self.role, what, self.log)
 
     def stop(self, *, politely: bool) -> None:
         """End the conversation and what answers it; `politely` lets it finish first. Never raises; twice is once."""
@@ -65,14 +70,17 @@ class Requester:
         """The next message of the peer, when there is one. Raises ChildError."""
         raise NotImplementedError
 
+    def _catch_up_log(self) -> None:
+        """Wait until what the peer has written is in its log, where that takes time."""
+
     def _take(self) -> Any:
         """The message that has arrived. Raises ChildError if it is none, or tells of a failure."""
         try:
             reply = self._codec.decode(self._socket.recv_multipart())
         except MessageError as error:
-            raise ChildError(self.role, f"sent what is refused: {error}", self.log) from error
+            raise self.fault(f"sent what is refused: {error}") from error
         if isinstance(reply, Failed):
-            raise ChildError(self.role, f"failed: {reply.text}", self.log)
+            raise self.fault(f"failed: {reply.text}")
         if isinstance(reply, MessageRefused):
-            raise ChildError(self.role, f"refused message {reply.count}: {reply.text}", self.log)
+            raise self.fault(f"refused message {reply.count}: {reply.text}")
         return reply

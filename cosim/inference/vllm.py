@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from cosim.bridge.child import Child, Runtime
-from cosim.bridge.errors import ChildError
 from cosim.bridge.keys import ClientKeys
 from cosim.bridge.messages import (
     PROTOCOL_VERSION,
@@ -137,7 +136,7 @@ class VllmEngine:
         if isinstance(reply, RenderRefused):
             raise EngineRefusal(reply.text, self._scaled(reply.duration_ns), "executed")
         if not isinstance(reply, Rendered):
-            raise ChildError(child.role, f"answered {type(reply).__name__} instead of Rendered", child.log)
+            raise child.fault(f"answered {type(reply).__name__} instead of Rendered")
         return RenderResult(
             duration_ns=self._scaled(reply.duration_ns),
             prompt_tokens=reply.prompt_tokens,

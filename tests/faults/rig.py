@@ -35,6 +35,16 @@ PHASES = {"boot": 0.4, "start": 2.0, "loop": 0.8, "end": 2.0, "finish": 1.0}
 ENDLESS = ("boot", "start", "loop")
 
 
+def moments(sample: int, **phases: int) -> list[Any]:
+    """Phase and number of each injection of a kind; all but one of each of `sample` phases only with --faults."""
+    first = list(phases)[:sample]
+    return [
+        pytest.param(phase, number, marks=() if number == 0 and phase in first else pytest.mark.many_faults)
+        for phase, count in phases.items()
+        for number in range(count)
+    ]
+
+
 def write_scenario(file: Path, *, endless: bool, **overrides: Any) -> None:
     """Stub engines behind ns-3, for hours of virtual time or for some seconds."""
     data = scenario(
@@ -85,6 +95,8 @@ class Injection:
     def in_phase(self, phase: str) -> bool:
         """Whether a phase of the run has begun."""
         match phase:
+            case "loaded":
+                return "pydantic_core" in Path(f"/proc/{self.process.pid}/maps").read_text()
             case "start":
                 return bool(self.manifest())
             case "loop":
