@@ -107,7 +107,8 @@ def summarise(directory: Path) -> dict[str, Any]:
     engine_summaries = {name: _engine_summary(engines[name], virtual_ns) for name in sorted(engines)}
     evidence.hygiene = {name: engine["hygiene"] for name, engine in engine_summaries.items() if engine["hygiene"]}
     machine_use = _machine_use(_mapping(manifest.get("machine_use")))
-    evidence.machine_use = machine_use if evidence.hygiene else None
+    elsewhere = _engines_elsewhere(tier_infos)
+    evidence.machine_use = machine_use if evidence.hygiene and not evidence.hygiene.keys() & elsewhere else None
     n_bytes = _bytes(manifest, evidence)
     verdict = judge(evidence)
     summary: dict[str, Any] = {
@@ -217,6 +218,16 @@ def _machine_use(use: dict[str, Any]) -> dict[str, Any] | None:
         "own_share": use["own_ns"] / capacity_ns,
         "other_share": max(0, use["busy_ns"] - use["own_ns"]) / capacity_ns,
         "stolen_share": use["stolen_ns"] / capacity_ns,
+    }
+
+
+def _engines_elsewhere(tier_infos: dict[str, dict[str, Any]]) -> set[str]:
+    """Engines whose hardware is an address: this machine's load is not theirs."""
+    return {
+        str(name)
+        for info in tier_infos.values()
+        if "://" in str(info.get("hardware"))
+        for name in info.get("engines") or []
     }
 
 

@@ -171,6 +171,11 @@ def test_other_programs_are_a_reason_where_something_was_executed(tmp_path: Path
     assert reason.startswith("cpu: other programs used 50% of this machine's 2 CPU(s) while engines were executed (")
     replayed = [step(source="replayed", wall_start_ns=None, wall_end_ns=None)]
     assert run_of(tmp_path / "b", replayed, machine_use=use)["verdict"] == "VALID"
+    tiers = manifest()["objectives"]["tiers"]
+    tiers["edge"]["hardware"] = "tcp://engines.example:5555 cpu"
+    objectives = manifest()["objectives"] | {"tiers": tiers}
+    elsewhere = run_of(tmp_path / "d", steps(noisy(100, 0.02)), machine_use=use, objectives=objectives)
+    assert elsewhere["verdict"] == "VALID"
     use["busy_ns"] = 13 * S
     assert run_of(tmp_path / "c", steps(noisy(100, 0.02)), machine_use=use)["verdict"] == "VALID"
 
