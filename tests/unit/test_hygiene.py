@@ -192,8 +192,10 @@ def test_drift_is_a_reason_when_its_interval_lies_beyond_the_limit(tmp_path: Pat
     assert reason.startswith("drift: the time of equal steps changed over the run: edge +")
     summary = run_of(tmp_path / "b", steps(noisy(1_000, 0.05, drift=-0.7)))
     assert "edge -" in summary["reasons"][0]
-    # Twelve steps that grew by 70 % leave the size of the growth open.
-    assert run_of(tmp_path / "c", steps(noisy(12, 0.3, drift=0.7)))["verdict"] == "VALID"
+    # A few noisy steps leave the size of the growth open.
+    summary = run_of(tmp_path / "c", steps(noisy(48, 0.3, drift=0.9)))
+    assert summary["engines"]["edge"]["hygiene"]["step_drift"] > 0.5
+    assert summary["verdict"] == "VALID"
 
 
 def test_a_recording_from_before_conditions_were_recorded_is_read(tmp_path: Path) -> None:

@@ -163,6 +163,13 @@ def test_processes_are_put_together_by_hand() -> None:
     assert found.other_share == 0.3
 
 
+def test_a_machine_too_slow_for_the_time_still_repeats_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(noise_probe, "WARM_UP_NS", 0)
+    monkeypatch.setattr(noise_probe, "MEASURED_NS", 0)
+    measured = noise_probe.measure()
+    assert len(measured["duration_ns"]) == len(measured["cpu_wait_ns"]) == noise_probe.MIN_REPETITIONS
+
+
 def test_a_real_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(noise_probe, "LIMIT_S", 120.0)
     found = probe()
