@@ -123,8 +123,8 @@ def _residuals(equal: _Equal) -> Floats:
     """Durations relative to the line through them over context tokens, less 1.
 
     Slope: median of the slopes of pairs half the sample apart (Theil 1950, the incomplete method); offset: median of
-    what remains. A sample without two contexts, or whose line reaches zero, has its median for a line. Where the context
-    grows with the run, as in one long request, the line takes a drift for its own.
+    what remains. A sample without two contexts, or whose line reaches zero, has its median for a line. Where the
+    context grows with the run, as in one long request, the line takes a drift for its own.
     """
     import numpy as np
 
