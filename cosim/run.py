@@ -158,6 +158,7 @@ class _Run:
         self._startup_waits_ns = (0, 0)
         self._wall_parts: dict[str, Any] | None = None
         self._machine_use: dict[str, int] | None = None
+        self._recorded_disturbances = _recorded_disturbances(loaded.scenario, options.replay_of)
         self._account: dict[str, Any] = {"connections": [], "links": []}
         self._started = wall_time_iso()
 
@@ -286,6 +287,7 @@ class _Run:
                 "scenario_hash": loaded.hash(),
                 "epoch": "t = 0 when every engine is warm; virtual time",
                 "replay_of": self._options.replay_of is not None,
+                "recorded_disturbances": self._recorded_disturbances,
                 "virtual_ns": conductor.clock.now_ns if conductor else None,
                 # While it runs nobody keeps this up to date, and a killed run leaves it as it is.
                 "issued": None if status == "running" else conductor.issued if conductor else 0,
@@ -312,6 +314,16 @@ class _Run:
         parts["conductor"] = wall_ns - sum(parts.values())
         run_wall_ns = self._assembly.ns3.run_wall_ns if self._assembly.ns3 else None
         return {"wall_ns": wall_ns, "wall_ns_by_part": parts, "ns3_run_wall_ns": run_wall_ns}
+
+
+def _recorded_disturbances(scenario: Scenario, replay_of: Path | None) -> list[str]:
+    """What is said against the durations that this run repeats."""
+    from cosim.results.summary import read_disturbances
+
+    if replay_of is not None:
+        return read_disturbances(replay_of)
+    runs = dict.fromkeys(tier.engine.run for tier in scenario.tiers.values() if tier.engine.kind == "replay")
+    return [reason for run in runs for reason in read_disturbances(Path(run))]
 
 
 def objectives(scenario: Scenario, plans: list[EnginePlan]) -> dict[str, Any]:

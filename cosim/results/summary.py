@@ -26,7 +26,7 @@ from cosim.results.store import (
     read_steps,
     write_atomic,
 )
-from cosim.results.verdict import Evidence, TierCount, judge
+from cosim.results.verdict import Evidence, TierCount, disturbances, judge
 
 SCHEMA_VERSION = 1
 DECIMALS = 6
@@ -81,6 +81,7 @@ def summarise(directory: Path) -> dict[str, Any]:
         issued=_integer(manifest.get("issued")),
         lines={str(name): n for name, n in _mapping(manifest.get("lines")).items() if isinstance(n, int)},
         broken=[str(text) for text in (_mapping(manifest.get("invariants")).get("broken") or [])],
+        recorded=[str(reason) for reason in manifest.get("recorded_disturbances") or []],  # type: ignore[attr-defined]
         min_requests=validity.get("min_requests"),
         max_error_share=validity.get("max_error_share"),
         max_cpu_wait_share=validity.get("max_cpu_wait_share"),
@@ -138,6 +139,15 @@ def summarise(directory: Path) -> dict[str, Any]:
     }
     rounded: dict[str, Any] = _rounded(summary)
     return rounded
+
+
+def read_disturbances(directory: Path) -> list[str]:
+    """What the summary of a recorded run says against its durations; nothing where there is no summary to read."""
+    try:
+        summary = json.loads((directory / SUMMARY).read_bytes())
+    except (OSError, ValueError):
+        return []
+    return disturbances([str(reason) for reason in _mapping(summary).get("reasons") or []])
 
 
 def write_summary(directory: Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 # Reasons name this many cases and count the rest; a broken network can break every request of a long run.
 NAMED_CASES = 5
+# How reasons begin that speak of measured durations; a run that repeats the durations inherits them.
+OTHER_LOAD, DRIFT, RECORDED = "cpu: ", "drift: ", "recorded: "
 
 
 @dataclass(slots=True)
@@ -43,6 +45,7 @@ class Evidence:
     `ended` and `step_lines` are the lines found in requests.jsonl and steps.jsonl, `lines` those that were written.
     `tiers` holds every tier that has clients, `hygiene` the figures of each engine that executed something.
     `machine_use` holds shares of this machine's CPUs if an engine executed something on it.
+    `recorded`: disturbances of the runs whose steps this one repeats.
     `unbalanced`, `parts_off` name connections and requests.
     """
 
@@ -60,6 +63,7 @@ class Evidence:
     max_step_drift: float | None = None
     machine_use: dict[str, Any] | None = None
     hygiene: dict[str, dict[str, Any]] = field(default_factory=dict)
+    recorded: list[str] = field(default_factory=list)
     extrapolated: dict[str, int] = field(default_factory=dict)
     unbalanced: Cases = field(default_factory=Cases)
     parts_off: Cases = field(default_factory=Cases)
@@ -83,6 +87,7 @@ def judge(evidence: Evidence) -> Verdict:
         *_other_load(evidence),
         *_waiting(evidence),
         *_drift(evidence),
+        *_recording(evidence),
         *_extrapolation(evidence),
     ]
     return Verdict("INVALID" if reasons else "VALID", reasons)
@@ -171,9 +176,9 @@ def _other_load(evidence: Evidence) -> list[str]:
     if use is None or limit is None or use["other_share"] <= limit:
         return []
     return [
-        f"cpu: other programs used {use['other_share']:.0%} of this machine's {use['cpus']} CPU(s) while engines were "
-        f"executed (validity.max_other_load allows {limit:.0%}): stop them and run again; `cosim doctor` says how busy "
-        "the machine is"
+        f"{OTHER_LOAD}other programs used {use['other_share']:.0%} of this machine's {use['cpus']} CPU(s) while engines "
+        f"were executed (validity.max_other_load allows {limit:.0%}): stop them and run again; `cosim doctor` says how "
+        "busy the machine is"
     ]
 
 
@@ -188,7 +193,7 @@ def _waiting(evidence: Evidence) -> list[str]:
     if not engines.count:
         return []
     return [
-        f"cpu: engines spent a share of their executed time waiting for a CPU: {engines} "
+        f"{OTHER_LOAD}engines spent a share of their executed time waiting for a CPU: {engines} "
         f"(validity.max_cpu_wait_share allows {evidence.max_cpu_wait_share:.1%}): something else ran on this machine; "
         "stop it and run again"
     ]
@@ -207,9 +212,21 @@ def _drift(evidence: Evidence) -> list[str]:
     if not engines.count:
         return []
     return [
-        f"drift: the time of equal steps changed over the run: {engines} (validity.max_step_drift allows {limit:.0%}): "
+        f"{DRIFT}the time of equal steps changed over the run: {engines} (validity.max_step_drift allows {limit:.0%}): "
         "the machine became slower or faster (other load, heat, clock frequency); let it settle, see `cosim doctor`, "
         "and run again"
+    ]
+
+
+def disturbances(reasons: list[str]) -> list[str]:
+    """Of a verdict's reasons those that say that its durations were measured on a disturbed machine."""
+    return [reason for reason in reasons if reason.startswith((OTHER_LOAD, DRIFT, RECORDED))]
+
+
+def _recording(evidence: Evidence) -> list[str]:
+    return [
+        f"{RECORDED}the steps that were repeated had been measured on a disturbed machine ({reason}); record them again"
+        for reason in evidence.recorded
     ]
 
 

@@ -89,8 +89,13 @@ def test_each_executed_thing_has_its_conditions(run: tuple[Path, int]) -> None:
         assert conditions["cpu_wait_ns"] is None or 0 <= conditions["cpu_wait_ns"] <= wall_ns
 
 
-def test_a_replay_executes_nothing_and_gives_the_same_requests(run: tuple[Path, int], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cosim", "replay", str(run[0]), "-o", str(tmp_path / "again")]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
-    assert (tmp_path / "again" / "requests.jsonl").read_bytes() == (run[0] / "requests.jsonl").read_bytes()
-    assert read(tmp_path / "again" / "summary.json")["engines"]["edge"]["hygiene"] is None
+def test_a_replay_executes_nothing_gives_the_same_requests_and_inherits_the_reasons(
+    run: tuple[Path, int], tmp_path: Path
+) -> None:
+    again = tmp_path / "again"
+    command = [sys.executable, "-m", "cosim", "replay", str(run[0]), "-o", str(again)]
+    assert subprocess.run(command, capture_output=True, timeout=300).returncode == 4
+    assert (again / "requests.jsonl").read_bytes() == (run[0] / "requests.jsonl").read_bytes()
+    found = read(again / "summary.json")
+    assert found["engines"]["edge"]["hygiene"] is None
+    assert found["reasons"][0].startswith("recorded: the steps that were repeated had been measured on a disturbed")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cosim.results.summary import summarise
-from cosim.results.verdict import Cases, Evidence, TierCount, judge
+from cosim.results.summary import read_disturbances, summarise, write_summary
+from cosim.results.verdict import Cases, Evidence, TierCount, disturbances, judge
 from tests.results_factory import MS, manifest, request, step, write_run
 
 NAMES = ("device", "edge", "cloud")
@@ -79,6 +79,20 @@ def test_broken_invariants_bytes_parts_and_extrapolation() -> None:
     assert "on 7 connection(s): c0, c1" in reason(unbalanced=cases)
     assert "parts of 7 request(s) do not add up to e2el_ns" in reason(parts_off=cases)
     assert reason(extrapolated={"edge": 3}).startswith("engine edge: 3 duration(s) lie outside")
+
+
+def test_durations_of_a_disturbed_run_stay_disturbed_when_they_are_repeated(tmp_path: Path) -> None:
+    text = reason(recorded=["cpu: others"])
+    assert text.startswith("recorded: ")
+    assert "(cpu: others)" in text
+    assert disturbances(["tier edge has", "cpu: a", "drift: b", text]) == ["cpu: a", "drift: b", text]
+    use = {"cpus": 2, "wall_ns": 10, "busy_ns": 19, "own_ns": 9, "stolen_ns": 0}
+    run = write_run(tmp_path / "run", three_tiers(), [step()], machine_use=use)
+    assert read_disturbances(run) == []
+    reasons = write_summary(run)["reasons"]
+    assert read_disturbances(run) == reasons != []
+    again = write_run(tmp_path / "again", three_tiers(), [], recorded_disturbances=reasons)
+    assert summarise(again)["reasons"] == judge(finished(recorded=reasons)).reasons
 
 
 def three_tiers(**changes: Any) -> list[Any]:
