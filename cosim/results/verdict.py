@@ -176,9 +176,9 @@ def _other_load(evidence: Evidence) -> list[str]:
     if use is None or limit is None or use["other_share"] <= limit:
         return []
     return [
-        f"{OTHER_LOAD}other programs used {use['other_share']:.0%} of this machine's {use['cpus']} CPU(s) while engines "
-        f"were executed (validity.max_other_load allows {limit:.0%}): stop them and run again; `cosim doctor` says how "
-        "busy the machine is"
+        f"{OTHER_LOAD}other programs used {use['other_share']:.0%} of this machine's {use['cpus']} CPU(s) while "
+        f"engines were executed (validity.max_other_load allows {limit:.0%}): stop them and run again; `cosim doctor` "
+        "says how busy the machine is"
     ]
 
 
