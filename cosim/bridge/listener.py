@@ -30,7 +30,7 @@ LINGER_MS = 1_000
 TOLD_EACH_S = 1.0
 MOST_KEYS_NAMED = 256
 ADDRESS = re.compile(r"tcp://(?P<host>\*|[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\*|[0-9]{1,5})")
-NO_ZEROMQ = "it does not speak ZeroMQ, or broke off"
+NO_ZEROMQ = "no ZeroMQ"
 _WATCHED = (
     zmq.EVENT_ACCEPTED
     | zmq.EVENT_DISCONNECTED
@@ -105,9 +105,8 @@ class Listener:
             self._socket.bind(address)
         except zmq.ZMQError as error:
             self.close()
-            raise BridgeError(
-                f"cannot listen on {address}: {error.strerror}; choose another address or port"
-            ) from error
+            why = os.strerror(error.errno or 0)
+            raise BridgeError(f"cannot listen on {address}: {why}; choose another address or port") from error
         self.address = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def _set_options(self, address: str) -> None:
@@ -203,13 +202,13 @@ class Listener:
                 self._shaking.popitem()
         elif kind == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
             other_key = value == zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC
-            self._reason = "it has another engine-host.key" if other_key else "it does not speak CURVE"
+            self._reason = "other engine-host.key" if other_key else "no CURVE"
         elif kind == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             self._reason = None  # An unknown key, which has been counted.
         elif kind == zmq.EVENT_DISCONNECTED:
             address = self._shaking.pop(value, None)
             if address is not None and self._reason is not None:
-                self._refusals.note("handshake", f"{address}: {self._reason}")
+                self._refusals.note(self._reason, address)
             self._reason = NO_ZEROMQ
 
 

@@ -122,8 +122,7 @@ class Daemon:
     def close(self) -> None:
         """Tell the clients and stop the engines."""
         for session in list(self._sessions.values()):
-            self._put(session, Failed("the engine host was told to stop"))
-            self._end(session, "the engine host stops")
+            self._end(session, "the engine host stops", Failed("the engine host was told to stop"))
         say(f"stopped; {self._refusals}")
         self._listener.close()
         with contextlib.suppress(OSError):
@@ -139,8 +138,7 @@ class Daemon:
             case (Render() | Step()) as message if session is not None and session.host is not None:
                 self._ask(session, message)
             case Stop() if session is not None:
-                self._end(session, "its run has ended", politely=True)
-                self._put(session, Stopped())
+                self._end(session, "its run has ended", Stopped())
             case message:
                 self._listener.refuse(arrived, "message out of order", f"{type(message).__name__} is out of order")
 
@@ -188,10 +186,8 @@ class Daemon:
             self._fail(session, f"{error.role} {error.what}")
 
     def _fail(self, session: Session, text: str) -> None:
-        """The run cannot go on: hand over what the engines last wrote, then why."""
-        self._put(session, Beat(session.new_log(last=True)))
-        self._put(session, Failed(text))
-        self._end(session, f"failed: {text}")
+        """The run cannot go on."""
+        self._end(session, f"failed: {text}", Failed(text))
 
     def _beat(self, session: Session) -> None:
         if session.waiting:
@@ -211,12 +207,15 @@ class Daemon:
             session.waiting.clear()
             self._end(session, "its client is gone")
 
-    def _end(self, session: Session, why: str, *, politely: bool = False) -> None:
-        """Stop a session's engines; twice is once."""
+    def _end(self, session: Session, why: str, last: Stopped | Failed | None = None) -> None:
+        """Stop a session's engines, hand over what they last wrote and a last message. Twice is once."""
         if self._sessions.pop(session.peer, None) is None:
             return
         if session.host is not None:
-            session.host.stop(politely=politely)
-            with contextlib.suppress(OSError):
-                session.host.child.log.unlink()
+            session.host.stop(politely=isinstance(last, Stopped))
+        if last is not None:
+            self._put(session, Beat(session.new_log(last=True)))
+            self._put(session, last)
+        if session.host is not None:
+            session.host.child.log.unlink(missing_ok=True)
         say(f"run {session.attach.name!r} of {session.client}: {why}")

@@ -1,0 +1,197 @@
+"""What is no message, from strangers and from clients: refused, counted, and nothing to the run that is served."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import zmq
+
+from cosim.bridge.codec import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Codec
+from cosim.bridge.keys import client_keys
+from cosim.bridge.messages import PROTOCOL_VERSION, Failed, MessageRefused, Render, StartEngines, Step, Stop
+from cosim.bridge.remote_messages import Attach, Attached, Beat, RemoteReply
+from cosim.clock import monotonic_s, sleep_s
+from tests.remote.rig import EngineHostProcess, run_under_way, write
+from tests.scenario.test_command_line import cosim
+
+LIMIT_MS = 30_000
+N_FRAMES = 5_000
+ATTACH = Attach(PROTOCOL_VERSION, "run", "name")
+encode = msgspec.msgpack.encode
+
+
+class Peer:
+    """A connection with a client's key that sends what it is told to."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, keys: Path) -> None:
+        own = client_keys(keys)
+        self._codec = Codec(RemoteReply)
+        self.socket = context.socket(zmq.DEALER)
+        self.socket.curve_serverkey, self.socket.curve_publickey = own.host, own.public
+        self.socket.curve_secretkey = own.secret
+        self.socket.connect(address)
+
+    def ask(self, *frames: bytes) -> Any:
+        self.socket.send_multipart(frames)
+        return self.reply()
+
+    def reply(self) -> Any:
+        """The next reply that is no heartbeat."""
+        while self.socket.poll(LIMIT_MS):
+            reply = self._codec.decode(self.socket.recv_multipart())
+            if not isinstance(reply, Beat):
+                return reply
+        raise AssertionError("no reply")
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+    context = zmq.Context()
+    yield context
+    context.destroy(linger=0)
+
+
+@pytest.fixture
+def peer(context: zmq.Context[zmq.Socket[bytes]], host: EngineHostProcess, keys: Path) -> Peer:
+    return Peer(context, host.address, keys)
+
+
+def refusal(peer: Peer, *frames: bytes) -> str:
+    reply = peer.ask(*frames)
+    assert isinstance(reply, MessageRefused), reply
+    return reply.text
+
+
+def recorded(host: EngineHostProcess, keys: Path, folder: Path) -> bytes:
+    """The records of a short run."""
+    folder.mkdir()
+    done = cosim("run", write(folder, host.address, keys), "-o", folder / "out")
+    assert done.returncode == 0, done.stderr
+    return (folder / "out" / "requests.jsonl").read_bytes()
+
+
+def wait_until_refused(host: EngineHostProcess, n: int) -> None:
+    """Until so many have been counted as speaking no CURVE or no ZeroMQ; one that closes early may count as either."""
+    give_up_s = monotonic_s() + LIMIT_MS / 1_000
+    while sum(int(n) for n in re.findall(r" no \w+ (\d+)", host.output.rpartition("refused so far:")[2])) != n:
+        assert monotonic_s() < give_up_s, host.output
+        sleep_s(0.05)
+
+
+@contextmanager
+def run_goes_on(host: EngineHostProcess, keys: Path, folder: Path) -> Iterator[None]:
+    """A run that is served meanwhile and afterwards."""
+    with run_under_way(folder, host.address, keys) as (process, out):
+        yield
+        n_bytes = (out / "requests.jsonl").stat().st_size
+        while (out / "requests.jsonl").stat().st_size == n_bytes:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
+def test_strangers_change_nothing_for_the_run_that_is_served_nor_for_the_next(
+    host: EngineHostProcess, keys: Path, tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]
+) -> None:
+    before = recorded(host, keys, tmp_path / "before")
+    stream = random.Random(1)
+    with run_goes_on(host, keys, tmp_path):
+        for index in range(100):
+            with socket.create_connection(("127.0.0.1", host.port)) as connection:
+                # The second half begins as ZeroMQ 3 does, then goes on as it pleases.
+                head = b"" if index < 50 else b"\xff" + bytes(8) + b"\x7f\x03\x00CURVE"
+                connection.sendall(head + stream.randbytes(stream.randrange(64, 5_000)))
+        plain = context.socket(zmq.DEALER)
+        plain.connect(host.address)
+        plain.send(encode(ATTACH))
+        wait_until_refused(host, 101)
+        plain.close(0)
+    assert host.wait_for("run 'run' .*: its run has ended")
+    assert recorded(host, keys, tmp_path / "after") == before
+
+
+def test_connections_that_say_nothing_keep_nobody_out(host: EngineHostProcess, keys: Path, tmp_path: Path) -> None:
+    connections = [socket.create_connection(("127.0.0.1", host.port)) for _ in range(200)]
+    recorded(host, keys, tmp_path / "run")
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("frames", "what"),
+    [
+        ([b""], "malformed message"),
+        ([b"\xc1 no msgpack"], "malformed message"),
+        ([encode(ATTACH), encode(Stop())], "malformed message: 2 frames instead of one"),
+        (
+            [encode({"type": "Attach", "version": PROTOCOL_VERSION, "run": 5, "name": None})],
+            "malformed message: Expect",
+        ),
+        ([bytes(MAX_MESSAGE_BYTES + 1)], f"oversized message: {MAX_MESSAGE_BYTES + 1} bytes"),
+        ([encode(Attach(1, "run", "name"))], "protocol version 1 instead of"),
+        ([encode({"type": "Attach", "version": 99})], "protocol version 99 instead of"),
+        ([encode(Step("e", [], []))], "Step is out of order"),
+        ([encode(StartEngines(PROTOCOL_VERSION, "cpu", [], 1))], "StartEngines is out of order"),
+        ([encode(Stop())], "Stop is out of order"),
+    ],
+)
+def test_a_message_of_a_client_that_is_none_is_refused_and_the_next_is_heard(
+    peer: Peer, host: EngineHostProcess, frames: list[bytes], what: str
+) -> None:
+    assert what in refusal(peer, *frames)
+    host.wait_for(rf"refused so far: \w.* 1; the last: .*{re.escape(what[:20])}.* \(from client at 127.0.0.1\)")
+    assert isinstance(peer.ask(encode(ATTACH)), Attached)
+
+
+def test_what_comes_out_of_order_within_a_run_is_refused(peer: Peer) -> None:
+    assert isinstance(peer.ask(encode(ATTACH)), Attached)
+    assert refusal(peer, encode(ATTACH)) == "Attach is out of order"
+    assert refusal(peer, encode(Render("e", "r", b""))) == "Render is out of order"
+
+
+def test_thousands_of_malformed_messages_leave_the_run_of_another_client_alone(
+    peer: Peer, host: EngineHostProcess, keys: Path, tmp_path: Path
+) -> None:
+    stream = random.Random(1)
+    with run_goes_on(host, keys, tmp_path):
+        for _ in range(N_FRAMES):
+            peer.socket.send(stream.randbytes(stream.randrange(100)))
+            while peer.socket.poll(0):
+                peer.socket.recv()
+        assert isinstance(peer.ask(encode(ATTACH)), Failed | MessageRefused)
+        host.wait_for(f"malformed message {N_FRAMES}")
+
+
+def test_a_message_that_is_too_large_to_be_read_ends_its_connection_alone(
+    peer: Peer, context: zmq.Context[zmq.Socket[bytes]], host: EngineHostProcess, keys: Path, tmp_path: Path
+) -> None:
+    with run_goes_on(host, keys, tmp_path):
+        assert isinstance(peer.ask(encode(ATTACH)), Failed)
+        lost = peer.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        peer.socket.send(bytes(MAX_FRAME_BYTES + 1))
+        assert lost.poll(LIMIT_MS)
+        peer.socket.disable_monitor()
+        lost.close(0)
+        peer.socket.close(0)
+        another = Peer(context, host.address, keys)
+        assert isinstance(another.ask(encode(ATTACH)), Failed)
+        another.socket.close(0)
+
+
+def test_a_client_whose_key_is_taken_from_the_folder_is_named_as_such(
+    peer: Peer, host: EngineHostProcess, keys: Path
+) -> None:
+    assert isinstance(peer.ask(encode(ATTACH)), Attached)
+    (keys / "clients" / "client.key").unlink()
+    refusal(peer, b"")
+    host.wait_for("from a client that is no longer listed at 127.0.0.1")
