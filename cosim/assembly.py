@@ -105,11 +105,6 @@ class Assembly:
                 self.engine_hosts[role] = host.elsewhere | {"versions": host.elsewhere["versions"] | engines.versions}
             self.children[role] = {name: dict(values) for name, values in engines.resolved.items()}
 
-    @property
-    def executes_elsewhere(self) -> bool:
-        """Whether every engine that executes something does so on another machine."""
-        return bool(self.hosts) and all(host.elsewhere is not None for host in self.hosts.values())
-
     def refused_messages(self) -> dict[str, int]:
         """How many messages of each child were no messages."""
         network = {"network ns3": self.ns3.refused_messages} if self.ns3 is not None else {}

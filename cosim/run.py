@@ -195,7 +195,7 @@ class _Run:
             self._write_manifest("running")
             use = MachineUse()
             self._conductor.run()
-            self._machine_use = None if assembly.executes_elsewhere else use.read()
+            self._machine_use = use.read()
             assembly.check_recording_is_used_up()
             self._take_account(assembly)
             self._wall_parts = self._wall()

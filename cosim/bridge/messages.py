@@ -6,9 +6,13 @@ run's epoch, except `wall_*_ns`, which are the child's monotonic clock.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 PROTOCOL_VERSION = 2
+
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -323,19 +327,19 @@ class Conditions(msgspec.Struct, frozen=True):
 class Rendered(msgspec.Struct, frozen=True, tag=True):
     """The front end's measured time and what it made."""
 
-    duration_ns: int
+    duration_ns: NotNegative
     wall_start_ns: int
     wall_end_ns: int
-    prompt_tokens: int
-    encoder_tokens: int
-    images: int
+    prompt_tokens: NotNegative
+    encoder_tokens: NotNegative
+    images: NotNegative
     conditions: Conditions | None = None
 
 
 class RenderRefused(msgspec.Struct, frozen=True, tag=True):
     """The server would answer 4xx: `text` is its error, `duration_ns` its time."""
 
-    duration_ns: int
+    duration_ns: NotNegative
     wall_start_ns: int
     wall_end_ns: int
     text: str
@@ -362,17 +366,17 @@ class Signature(msgspec.Struct, frozen=True):
 class Tokens(msgspec.Struct, frozen=True):
     """What one request got from a step, and its egress: `n_bytes` on the wire, `egress_ns` measured."""
 
-    count: int
-    n_bytes: int
+    count: NotNegative
+    n_bytes: NotNegative
     finish_reason: str | None
-    egress_ns: int
-    cached_tokens: int
+    egress_ns: NotNegative
+    cached_tokens: NotNegative
 
 
 class Stepped(msgspec.Struct, frozen=True, tag=True):
     """One executed step. `scheduled`: tokens of each request in the batch. `gauges`: vLLM's own counters after it."""
 
-    duration_ns: int
+    duration_ns: NotNegative
     wall_start_ns: int
     wall_end_ns: int
     signature: Signature

@@ -14,7 +14,7 @@ from zmq.utils.monitor import recv_monitor_message
 from cosim.bridge.child import Runtime
 from cosim.bridge.codec import MAX_WAITING_MESSAGES, bound_messages
 from cosim.bridge.errors import BridgeError, ChildError
-from cosim.bridge.kept_log import KeptLog, wait_until_logged
+from cosim.bridge.kept_log import KeptLog
 from cosim.bridge.keys import HOST, PUBLIC, ClientKeys, authorising
 from cosim.bridge.listener import ADDRESS, HEARTBEAT_MS, LINGER_MS, LOST_AFTER_MS
 from cosim.bridge.messages import PROTOCOL_VERSION, Stop, Stopped
@@ -113,8 +113,7 @@ class RemoteHost(Requester):
                 reply = self._take()
                 if not isinstance(reply, Beat):
                     return reply
-                if reply.log:
-                    self._write(reply.log)
+                self._write(reply.log)
             elif self._events.poll(0):
                 self._on_event(recv_monitor_message(self._events))
             elif self._broken is not None:
@@ -151,15 +150,17 @@ class RemoteHost(Requester):
     def _silent(self, limit_s: float) -> ChildError:
         if self._let_in:
             what = f"has been silent for {limit_s:g} s, though the engine host at {self.address} is there"
-            return ChildError(self.role, what, self.log)
+            return self.fault(what)
         what, advice = _why_unreachable(self.address)
         return ChildError(self.role, f"cannot start: {self.address} {what}", self.log, advice)
 
     def _write(self, text: bytes) -> None:
-        """Put what the engines wrote there into the log, before anything that may follow from it."""
+        """Put into the log what the engines wrote there."""
         while text:
             text = text[os.write(self._log_writer, text) :]
-        wait_until_logged(self._log_writer)
+
+    def _catch_up_log(self) -> None:
+        self._kept_log.catch_up()
 
 
 def _why_unreachable(address: str) -> tuple[str, str]:

@@ -6,11 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import zmq
 
-from cosim.bridge.messages import EngineRequest, Rendered, Step
+from cosim.bridge.codec import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES
+from cosim.bridge.errors import MessageError
+from cosim.bridge.messages import EngineRequest, EnginesReady, Rendered, Step
 from cosim.bridge.peer import serve
 from cosim.clock import sleep_s
 
@@ -28,20 +32,32 @@ def handle(request: Any) -> Any:
         os._exit(7)
     elif action == "raise":
         raise ValueError("the reason")
+    elif action == "refuse":
+        raise MessageError("message 'refuse' is out of order")
     elif action == "spawn":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
         return Rendered(child.pid, 0, 0, 0, 0, 0)
     return Rendered(1, 2, 3, 4, 5, 6)
 
 
+NONSENSE: dict[str, Callable[[], list[bytes]]] = {
+    "garbage": lambda: [b"\xc1 no msgpack"],
+    "two frames": lambda: [b"", b""],
+    "too much": lambda: [bytes(MAX_MESSAGE_BYTES + 1)],
+    "far too much": lambda: [bytes(MAX_FRAME_BYTES + 1)],
+    "an old version": lambda: [msgspec.msgpack.encode(EnginesReady(1, {}, {}))],
+}
+
+
 def main() -> int:
-    """Serve, or send bytes that are no message."""
-    if os.environ.get("PEER_DOUBLE") == "garbage":
+    """Serve, or send what is no message."""
+    nonsense = NONSENSE.get(os.environ.get("PEER_DOUBLE", ""))
+    if nonsense is not None:
         context = zmq.Context()
         socket: zmq.Socket[bytes] = context.socket(zmq.PAIR)
         socket.bind(sys.argv[1])
         socket.recv()
-        socket.send(b"\xc1 no msgpack")
+        socket.send_multipart(nonsense())
         sleep_s(3600)
     return serve(sys.argv[1:], EngineRequest, handle)
 

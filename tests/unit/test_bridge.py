@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import stat
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 from cosim.bridge.child import LOCK, Child, Runtime
 from cosim.bridge.errors import ChildError, last_log_lines
-from cosim.bridge.messages import EngineReply, Rendered, Step, Stepped
+from cosim.bridge.messages import PROTOCOL_VERSION, EngineReply, Rendered, Step, Stepped
 from cosim.clock import monotonic_s, sleep_s
 
 REPOSITORY = str(Path(__file__).parents[2])
@@ -114,13 +115,48 @@ def test_a_stopped_process_is_silent(child: Child) -> None:
         ask(child, "answer", limit_s=1)
 
 
-def test_garbage_is_refused(runtime: Runtime, tmp_path: Path) -> None:
-    child = start(runtime, tmp_path, PEER_DOUBLE="garbage")
+@pytest.mark.parametrize(
+    ("saying", "what", "refused"),
+    [
+        ("garbage", "sent what is refused: malformed message", 1),
+        ("two frames", "malformed message: 2 frames instead of one", 1),
+        ("too much", "oversized message: 67108865 bytes; at most 67108864", 1),
+        ("far too much", "closed its socket, or sent more than 134217728 bytes at once", 0),
+        ("an old version", f"protocol version 1 instead of {PROTOCOL_VERSION}", 1),
+    ],
+)
+def test_a_child_that_says_what_is_no_message_is_named(
+    runtime: Runtime, tmp_path: Path, saying: str, what: str, refused: int
+) -> None:
+    child = start(runtime, tmp_path, PEER_DOUBLE=saying)
     try:
-        with pytest.raises(ChildError, match="malformed message"):
+        with pytest.raises(ChildError, match=what):
             ask(child, "answer")
+        assert child.refused_messages == refused
     finally:
         child.stop(politely=False)
+
+
+def test_thousands_of_malformed_messages_leave_a_child_as_it_was(child: Child) -> None:
+    ask(child, "answer")
+    stream = random.Random(1)
+    for index in range(5_000):
+        child._socket.send_multipart([stream.randbytes(stream.randrange(100))] * (1 + index % 2))
+        while child._socket.poll(0):
+            child._socket.recv()
+    while child._socket.poll(500):
+        child._socket.recv()
+    child._socket.send(b"\xc1")
+    with pytest.raises(ChildError, match="refused message 5001: malformed message"):
+        ask(child, "answer")
+    assert child.receive(Rendered, limit_s=20) == Rendered(1, 2, 3, 4, 5, 6)
+    assert "refused message 4096: malformed message" in child.log.read_text()
+
+
+def test_what_comes_out_of_order_is_refused_and_named(child: Child) -> None:
+    with pytest.raises(ChildError, match="refused message 1: message 'refuse' is out of order"):
+        ask(child, "refuse")
+    assert ask(child, "answer") == Rendered(1, 2, 3, 4, 5, 6)
 
 
 def test_an_unexpected_reply_is_refused(child: Child) -> None:

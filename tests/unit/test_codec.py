@@ -22,6 +22,7 @@ from cosim.bridge.messages import (
     NetworkReply,
     NetworkRequest,
     Render,
+    Rendered,
     Send,
     StartEngines,
     Step,
@@ -128,6 +129,13 @@ def test_another_version_is_named_even_if_its_messages_have_another_shape(versio
 
 def test_replies_of_another_version_are_refused_too() -> None:
     assert refusal([encode(EnginesReady(PROTOCOL_VERSION - 1, {}, {}))], EngineReply).kind == STALE
+
+
+@pytest.mark.parametrize("name", ["duration_ns", "prompt_tokens", "images"])
+def test_what_counts_is_not_negative(name: str) -> None:
+    """A reply of an engine host elsewhere takes no time back and no byte out of the network."""
+    rendered = msgspec.structs.asdict(Rendered(1, 2, 3, 4, 5, 6))
+    assert refusal([encode({"type": "Rendered", **rendered, name: -1})], EngineReply).kind == MALFORMED
 
 
 def test_a_hundred_thousand_malformed_messages_raise_nothing_else() -> None:
