@@ -37,7 +37,7 @@ def test_engines_elsewhere_serve_a_run_and_its_replay_needs_none(tmp_path: Path)
         assert all(sum(record["parts"].values()) == record["e2el_ns"] for record in records)
         wrong = cosim("run", file, "-o", tmp_path / "c", "--set", "tiers.edge.engine.args={max_num_sequences: 4}")
         assert wrong.returncode == 3
-        assert "engine edge: vLLM has no engine argument 'max_num_sequences'; did you mean max_num_seqs" in wrong.stderr
+        assert "edge: vLLM has no engine argument 'max_num_sequences'; did you mean" in wrong.stderr
         children = host.children()
         os.kill(host.process.pid, signal.SIGKILL)
         wait_until_gone(*children)
