@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tcp_linux.h"
 
+#include "bbr_linux.h"
 #include "cubic_linux.h"
 
 #include "ns3/boolean.h"
@@ -9,7 +10,6 @@
 #include "ns3/ipv4-end-point.h"
 #include "ns3/rtt-estimator.h"
 #include "ns3/simulator.h"
-#include "ns3/tcp-bbr.h"
 #include "ns3/tcp-header.h"
 #include "ns3/tcp-l4-protocol.h"
 #include "ns3/tcp-prr-recovery.h"
@@ -18,6 +18,7 @@
 #include "ns3/uinteger.h"
 
 #include <algorithm>
+#include <sstream>
 #include <stdexcept>
 
 namespace cosim
@@ -55,9 +56,10 @@ TcpLinux::GetInstanceTypeId() const
 
 TcpLinux::TcpLinux(const TcpLinux& other)
     : TcpSocketBase(other),
-      m_restart_after_idle(other.m_restart_after_idle)
+      m_restart_after_idle(other.m_restart_after_idle),
+      m_seed(other.m_seed)
 {
-    FindCubic();
+    FindControl();
 }
 
 void
@@ -96,7 +98,7 @@ TcpLinux::Create(Ptr<Node> node, const Topology& topology)
     }
     else if (topology.congestion_control == "bbr")
     {
-        control = CreateObject<TcpBbr>();
+        control = CreateObject<BbrLinux>();
     }
     else
     {
@@ -104,19 +106,27 @@ TcpLinux::Create(Ptr<Node> node, const Topology& topology)
     }
     Ptr<TcpLinux> socket = CreateObject<TcpLinux>();
     socket->m_restart_after_idle = topology.slow_start_after_idle;
+    socket->m_seed = topology.seed;
     socket->SetNode(node);
     socket->SetTcp(node->GetObject<TcpL4Protocol>());
     socket->SetRtt(CreateObject<RttMeanDeviation>());
     socket->SetCongestionControlAlgorithm(control);
     socket->SetRecoveryAlgorithm(CreateObject<TcpPrrRecovery>());
-    socket->FindCubic();
+    socket->FindControl();
     return socket;
 }
 
 void
-TcpLinux::FindCubic()
+TcpLinux::FindControl()
 {
     m_cubic = dynamic_cast<CubicLinux*>(PeekPointer(m_congestionControl));
+    m_bbr = dynamic_cast<BbrLinux*>(PeekPointer(m_congestionControl));
+    if (m_bbr != nullptr)
+    {
+        Ptr<BbrRate> rate = CreateObject<BbrRate>(m_txBuffer);
+        m_rateOps = rate;
+        m_bbr->SetRate(rate);
+    }
 }
 
 Ptr<TcpSocketBase>
@@ -166,6 +176,12 @@ TcpLinux::Attach()
     m_peer = InetSocketAddress(m_pair.peer, m_pair.peer_port);
     m_demux = DynamicCast<TcpDemux>(m_tcp);
     m_demux->Attach(m_pair, *this);
+    if (m_bbr != nullptr)
+    {
+        std::ostringstream name;
+        name << "bbr/" << m_pair.local << ":" << m_pair.local_port << "/" << m_pair.peer << ":" << m_pair.peer_port;
+        m_bbr->SetRandom(RandomStream(m_seed, name.str()));
+    }
 }
 
 bool
@@ -251,6 +267,41 @@ TcpLinux::CalculateRttSample(const TcpHeader& header, const RttHistory& sent)
     return TcpSocketBase::CalculateRttSample(header, sent);
 }
 
+int
+TcpLinux::Send(Ptr<Packet> packet, uint32_t flags)
+{
+    if (m_bbr != nullptr)
+    {
+        // As Linux does on entry to tcp_sendmsg(); ns-3 asks when the message is in the buffer.
+        m_rateOps->CalculateAppLimited(m_tcb->m_cWnd,
+                                       BytesInFlight(),
+                                       m_tcb->m_segmentSize,
+                                       m_txBuffer->TailSequence(),
+                                       m_tcb->m_highTxMark,
+                                       m_txBuffer->GetLost(),
+                                       m_txBuffer->GetRetransmitsCount());
+    }
+    return TcpSocketBase::Send(packet, flags);
+}
+
+uint32_t
+TcpLinux::AvailableWindow() const
+{
+    return m_pacingTimer.IsRunning() && m_pacer.Holds() ? 0 : TcpSocketBase::AvailableWindow();
+}
+
+/// The timer runs out when the next burst may leave.
+void
+TcpLinux::Pace(uint32_t n_bytes)
+{
+    m_pacer.Sent(n_bytes, m_bbr->PacingRate(), m_bbr->BurstSegments());
+    m_pacingTimer.Cancel();
+    if (m_pacer.Next() > Simulator::Now())
+    {
+        m_pacingTimer.Schedule(m_pacer.Next() - Simulator::Now());
+    }
+}
+
 uint32_t
 TcpLinux::SendDataPacket(SequenceNumber32 seq, uint32_t max_size, bool with_ack)
 {
@@ -270,6 +321,10 @@ TcpLinux::SendDataPacket(SequenceNumber32 seq, uint32_t max_size, bool with_ack)
     if (m_cubic != nullptr)
     {
         ValidateWindow();
+    }
+    if (m_bbr != nullptr)
+    {
+        Pace(sent);
     }
     return sent;
 }

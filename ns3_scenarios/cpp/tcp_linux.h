@@ -3,6 +3,7 @@
 // ns-3's TCP with the timers, buffers and idle rules of Linux.
 #pragma once
 
+#include "bbr_pacer.h"
 #include "network.h"
 #include "tcp_demux.h"
 
@@ -12,6 +13,7 @@
 namespace cosim
 {
 
+class BbrLinux;
 class CubicLinux;
 
 class TcpLinux : public ns3::TcpSocketBase
@@ -29,6 +31,8 @@ class TcpLinux : public ns3::TcpSocketBase
 
     /// A socket on a node. Throws std::invalid_argument for an unknown congestion control.
     static ns3::Ptr<TcpLinux> Create(ns3::Ptr<ns3::Node> node, const Topology& topology);
+
+    int Send(ns3::Ptr<ns3::Packet> packet, uint32_t flags) override;
 
     /// Begin the handshake; false if no port is left.
     bool ConnectTo(const ns3::Address& server);
@@ -63,14 +67,16 @@ class TcpLinux : public ns3::TcpSocketBase
                       const ns3::TcpHeader& header,
                       const ns3::Address& from,
                       const ns3::Address& to) override;
+    uint32_t AvailableWindow() const override;
     uint32_t SendDataPacket(ns3::SequenceNumber32 seq, uint32_t max_size, bool with_ack) override;
     void SendEmptyPacket(uint8_t flags) override;
     void ReceivedAck(ns3::Ptr<ns3::Packet> packet, const ns3::TcpHeader& header) override;
     ns3::Time CalculateRttSample(const ns3::TcpHeader& header, const ns3::RttHistory& sent) override;
 
   private:
-    void FindCubic();
+    void FindControl();
     void Attach();
+    void Pace(uint32_t n_bytes);
     void RestartAfterIdle(const ns3::Time& idle);
     void ValidateWindow();
     void LimitByApplication(uint32_t segments_out);
@@ -78,6 +84,9 @@ class TcpLinux : public ns3::TcpSocketBase
 
     bool m_restart_after_idle{true};
     CubicLinux* m_cubic{nullptr}; // owned by m_congestionControl
+    BbrLinux* m_bbr{nullptr};     // likewise
+    BbrPacer m_pacer;
+    uint64_t m_seed{0};
     ns3::Ptr<TcpDemux> m_demux;
     TcpDemux::Pair m_pair;
     ns3::Address m_local;
