@@ -19,8 +19,9 @@ BbrRate::GetTypeId()
     return tid;
 }
 
-BbrRate::BbrRate(Ptr<const TcpTxBuffer> buffer)
-    : m_buffer(std::move(buffer))
+BbrRate::BbrRate(Ptr<const TcpTxBuffer> buffer, uint32_t segment_size)
+    : m_buffer(std::move(buffer)),
+      m_segment_size(segment_size)
 {
 }
 
@@ -30,14 +31,14 @@ BbrRate::SkbSent(TcpTxItem* segment, bool nothing_in_flight)
     // Linux asks for nothing unacknowledged, so that a timeout, which declares all lost, starts no new interval.
     if (nothing_in_flight && m_buffer->GetLost() == 0 && m_buffer->GetSacked() == 0)
     {
-        m_connection.m_firstSentTime = Simulator::Now();
-        m_connection.m_deliveredTime = Simulator::Now();
+        m_first_sent = Simulator::Now();
+        m_delivered_time = Simulator::Now();
     }
     TcpTxItem::RateInformation& info = segment->GetRateInformation();
-    info.m_firstSent = m_connection.m_firstSentTime;
-    info.m_deliveredTime = m_connection.m_deliveredTime;
+    info.m_firstSent = m_first_sent;
+    info.m_deliveredTime = m_delivered_time;
     info.m_isAppLimited = AppLimited();
-    info.m_delivered = m_connection.m_delivered;
+    info.m_delivered = m_delivered;
 }
 
 void
@@ -50,70 +51,77 @@ BbrRate::SkbDelivered(TcpTxItem* segment)
     }
     const Time now = Simulator::Now();
     const Time sent = segment->GetLastSent();
+    ++m_delivered;
+    ++m_coming.acked;
+    m_acked_bytes += segment->GetSeqSize();
     m_connection.m_delivered += segment->GetSeqSize();
-    m_connection.m_deliveredTime = now;
+    m_delivered_time = now;
     if (segment->IsRetrans())
     {
-        m_repaired += segment->GetSeqSize();
+        m_repaired_bytes += segment->GetSeqSize();
     }
     else
     {
-        m_next_rtt_us = (now - sent).GetMicroSeconds();
+        m_coming.rtt_us = (now - sent).GetMicroSeconds();
     }
-    if (m_next.m_priorTime.IsZero() || sent >= m_connection.m_firstSentTime)
+    if (!m_timed || sent >= m_first_sent)
     {
-        m_next.m_priorDelivered = static_cast<uint32_t>(info.m_delivered);
-        m_next.m_priorTime = info.m_deliveredTime;
-        m_next.m_isAppLimited = info.m_isAppLimited;
-        m_next.m_sendElapsed = sent - info.m_firstSent;
-        m_next.m_ackElapsed = now - info.m_deliveredTime;
-        m_connection.m_firstSentTime = sent;
+        m_timed = true;
+        // The longer of the two phases, against compressed ACKs.
+        m_coming.interval_us = std::max(sent - info.m_firstSent, now - info.m_deliveredTime).GetMicroSeconds();
+        m_coming.prior_delivered = info.m_delivered;
+        m_coming.app_limited = info.m_isAppLimited;
+        m_first_sent = sent;
     }
     info.m_deliveredTime = Time::Max();
 }
 
 void
-BbrRate::CalculateAppLimited(uint32_t window,
-                             uint32_t in_flight,
-                             uint32_t segment_size,
-                             const SequenceNumber32& tail,
-                             const SequenceNumber32& next,
-                             const uint32_t lost,
-                             const uint32_t retransmitted)
+BbrRate::CalculateAppLimited(uint32_t,
+                             uint32_t,
+                             uint32_t,
+                             const SequenceNumber32&,
+                             const SequenceNumber32&,
+                             const uint32_t,
+                             const uint32_t)
 {
-    if (tail - next < static_cast<int32_t>(segment_size) && in_flight < window && lost <= retransmitted)
+}
+
+void
+BbrRate::ApplicationWrites(const SequenceNumber32& next, uint32_t in_flight_bytes)
+{
+    const bool little_left = m_buffer->TailSequence() - next < static_cast<int32_t>(m_segment_size);
+    if (little_left && m_buffer->GetLost() <= m_buffer->GetRetransmitsCount())
     {
-        MarkAppLimited(in_flight);
+        MarkAppLimited(in_flight_bytes);
     }
 }
 
 const TcpRateOps::TcpRateSample&
-BbrRate::GenerateSample(uint32_t delivered, uint32_t, bool is_sack_reneg, uint32_t in_flight_before, const Time& min_rtt)
+BbrRate::GenerateSample(uint32_t, uint32_t, bool, uint32_t in_flight_before, const Time& min_rtt)
 {
-    const auto delivered_now = static_cast<uint32_t>(m_connection.m_delivered);
-    if (AppLimited() && static_cast<int32_t>(delivered_now - m_connection.m_appLimited) > 0)
+    if (m_delivered > m_app_limited)
     {
-        m_connection.m_appLimited = 0;
+        m_app_limited = 0;
     }
-    m_sample = m_next;
-    m_rtt_us = m_next_rtt_us;
-    m_sample.m_ackedSacked = delivered;
-    m_sample.m_priorInFlight = in_flight_before;
     const uint32_t lost = m_buffer->GetLost();
-    m_sample.m_bytesLoss = static_cast<uint32_t>(
-        std::max<int64_t>(int64_t{lost} + m_repaired - m_lost, 0));
-    m_lost = lost;
-    // The longer of the two phases, against compressed ACKs.
-    m_sample.m_interval = std::max(m_sample.m_sendElapsed, m_sample.m_ackElapsed);
-    m_sample.m_delivered = static_cast<int32_t>(delivered_now - m_sample.m_priorDelivered);
-    if (m_sample.m_priorTime.IsZero() || is_sack_reneg || m_sample.m_interval < min_rtt)
+    m_coming.lost =
+        Segments(static_cast<uint32_t>(std::max<int64_t>(int64_t{lost} + m_repaired_bytes - m_lost_bytes, 0)));
+    m_coming.in_flight_before = Segments(in_flight_before);
+    m_coming.delivered_ever = m_delivered;
+    m_coming.delivered = m_delivered - m_coming.prior_delivered;
+    m_coming.maybe_delayed = m_acked_bytes < m_segment_size && m_coming.acked == 1 && m_coming.delivered == 1;
+    if (!m_timed || m_coming.interval_us < min_rtt.GetMicroSeconds())
     {
-        m_sample.m_interval = Time(0);
+        m_coming.interval_us = 0;
     }
-    m_next = TcpRateSample();
-    m_next_rtt_us = -1;
-    m_repaired = 0;
-    return m_sample;
+    m_sample = m_coming;
+    m_coming = BbrSample();
+    m_timed = false;
+    m_acked_bytes = 0;
+    m_repaired_bytes = 0;
+    m_lost_bytes = lost;
+    return m_unused;
 }
 
 const TcpRateOps::TcpRateConnection&
@@ -122,41 +130,34 @@ BbrRate::GetConnectionRate()
     return m_connection;
 }
 
-void
-BbrRate::MarkAppLimited(uint32_t in_flight)
+const BbrSample&
+BbrRate::Sample() const
 {
-    m_connection.m_appLimited = std::max<uint32_t>(static_cast<uint32_t>(m_connection.m_delivered) + in_flight, 1);
+    return m_sample;
+}
+
+void
+BbrRate::MarkAppLimited(uint32_t in_flight_bytes)
+{
+    m_app_limited = std::max<uint64_t>(m_delivered + Segments(in_flight_bytes), 1);
 }
 
 bool
 BbrRate::AppLimited() const
 {
-    return m_connection.m_appLimited != 0;
-}
-
-uint32_t
-BbrRate::Delivered() const
-{
-    return static_cast<uint32_t>(m_connection.m_delivered);
+    return m_app_limited != 0;
 }
 
 void
 BbrRate::LossesKnown()
 {
-    m_lost = m_buffer->GetLost();
+    m_lost_bytes = m_buffer->GetLost();
 }
 
-int64_t
-BbrRate::RttUs() const
+uint32_t
+BbrRate::Segments(uint32_t n_bytes) const
 {
-    return m_rtt_us;
-}
-
-bool
-BbrRate::AckMayBeDelayed(uint32_t segment_size) const
-{
-    return m_sample.m_ackedSacked < segment_size &&
-           m_sample.m_delivered == static_cast<int32_t>(m_sample.m_ackedSacked);
+    return (n_bytes + m_segment_size - 1) / m_segment_size;
 }
 
 } // namespace cosim

@@ -18,7 +18,6 @@
 #include "ns3/uinteger.h"
 
 #include <algorithm>
-#include <sstream>
 #include <stdexcept>
 
 namespace cosim
@@ -56,8 +55,7 @@ TcpLinux::GetInstanceTypeId() const
 
 TcpLinux::TcpLinux(const TcpLinux& other)
     : TcpSocketBase(other),
-      m_restart_after_idle(other.m_restart_after_idle),
-      m_seed(other.m_seed)
+      m_restart_after_idle(other.m_restart_after_idle)
 {
     FindControl();
 }
@@ -98,7 +96,7 @@ TcpLinux::Create(Ptr<Node> node, const Topology& topology)
     }
     else if (topology.congestion_control == "bbr")
     {
-        control = CreateObject<BbrLinux>();
+        control = CreateObject<BbrLinux>(topology.seed);
     }
     else
     {
@@ -106,7 +104,6 @@ TcpLinux::Create(Ptr<Node> node, const Topology& topology)
     }
     Ptr<TcpLinux> socket = CreateObject<TcpLinux>();
     socket->m_restart_after_idle = topology.slow_start_after_idle;
-    socket->m_seed = topology.seed;
     socket->SetNode(node);
     socket->SetTcp(node->GetObject<TcpL4Protocol>());
     socket->SetRtt(CreateObject<RttMeanDeviation>());
@@ -123,9 +120,7 @@ TcpLinux::FindControl()
     m_bbr = dynamic_cast<BbrLinux*>(PeekPointer(m_congestionControl));
     if (m_bbr != nullptr)
     {
-        Ptr<BbrRate> rate = CreateObject<BbrRate>(m_txBuffer);
-        m_rateOps = rate;
-        m_bbr->SetRate(rate);
+        m_rateOps = m_bbr->Follow(m_txBuffer, m_tcb->m_segmentSize);
     }
 }
 
@@ -178,9 +173,8 @@ TcpLinux::Attach()
     m_demux->Attach(m_pair, *this);
     if (m_bbr != nullptr)
     {
-        std::ostringstream name;
-        name << "bbr/" << m_pair.local << ":" << m_pair.local_port << "/" << m_pair.peer << ":" << m_pair.peer_port;
-        m_bbr->SetRandom(RandomStream(m_seed, name.str()));
+        const auto addresses = std::to_string(m_pair.local.Get()) + "/" + std::to_string(m_pair.peer.Get());
+        m_bbr->SetName(addresses + "/" + std::to_string(m_pair.local_port) + "/" + std::to_string(m_pair.peer_port));
     }
 }
 
@@ -272,14 +266,8 @@ TcpLinux::Send(Ptr<Packet> packet, uint32_t flags)
 {
     if (m_bbr != nullptr)
     {
-        // As Linux does on entry to tcp_sendmsg(); ns-3 asks when the message is in the buffer.
-        m_rateOps->CalculateAppLimited(m_tcb->m_cWnd,
-                                       BytesInFlight(),
-                                       m_tcb->m_segmentSize,
-                                       m_txBuffer->TailSequence(),
-                                       m_tcb->m_highTxMark,
-                                       m_txBuffer->GetLost(),
-                                       m_txBuffer->GetRetransmitsCount());
+        BytesInFlight(); // refreshes m_tcb's
+        m_bbr->ApplicationWrites(m_tcb);
     }
     return TcpSocketBase::Send(packet, flags);
 }
@@ -287,19 +275,8 @@ TcpLinux::Send(Ptr<Packet> packet, uint32_t flags)
 uint32_t
 TcpLinux::AvailableWindow() const
 {
-    return m_pacingTimer.IsRunning() && m_pacer.Holds() ? 0 : TcpSocketBase::AvailableWindow();
-}
-
-/// The timer runs out when the next burst may leave.
-void
-TcpLinux::Pace(uint32_t n_bytes)
-{
-    m_pacer.Sent(n_bytes, m_bbr->PacingRate(), m_bbr->BurstSegments());
-    m_pacingTimer.Cancel();
-    if (m_pacer.Next() > Simulator::Now())
-    {
-        m_pacingTimer.Schedule(m_pacer.Next() - Simulator::Now());
-    }
+    const bool held = m_bbr != nullptr && m_pacingTimer.IsRunning() && m_bbr->Holds();
+    return held ? 0 : TcpSocketBase::AvailableWindow();
 }
 
 uint32_t
@@ -324,7 +301,8 @@ TcpLinux::SendDataPacket(SequenceNumber32 seq, uint32_t max_size, bool with_ack)
     }
     if (m_bbr != nullptr)
     {
-        Pace(sent);
+        m_pacingTimer.Cancel();
+        m_pacingTimer.Schedule(m_bbr->Sent(sent)); // then ns-3 sends what may leave
     }
     return sent;
 }

@@ -3,7 +3,6 @@
 // ns-3's TCP with the timers, buffers and idle rules of Linux.
 #pragma once
 
-#include "bbr_pacer.h"
 #include "network.h"
 #include "tcp_demux.h"
 
@@ -76,7 +75,6 @@ class TcpLinux : public ns3::TcpSocketBase
   private:
     void FindControl();
     void Attach();
-    void Pace(uint32_t n_bytes);
     void RestartAfterIdle(const ns3::Time& idle);
     void ValidateWindow();
     void LimitByApplication(uint32_t segments_out);
@@ -85,8 +83,6 @@ class TcpLinux : public ns3::TcpSocketBase
     bool m_restart_after_idle{true};
     CubicLinux* m_cubic{nullptr}; // owned by m_congestionControl
     BbrLinux* m_bbr{nullptr};     // likewise
-    BbrPacer m_pacer;
-    uint64_t m_seed{0};
     ns3::Ptr<TcpDemux> m_demux;
     TcpDemux::Pair m_pair;
     ns3::Address m_local;
