@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tcp_linux.h"
 
-#include "bbr_linux.h"
+#include "bbr_socket.h"
 #include "cubic_linux.h"
 
 #include "ns3/boolean.h"
@@ -90,19 +90,21 @@ Ptr<TcpLinux>
 TcpLinux::Create(Ptr<Node> node, const Topology& topology)
 {
     Ptr<TcpCongestionOps> control;
+    Ptr<TcpLinux> socket;
     if (topology.congestion_control == "cubic")
     {
         control = CreateObject<CubicLinux>();
+        socket = CreateObject<TcpLinux>();
     }
     else if (topology.congestion_control == "bbr")
     {
         control = CreateObject<BbrLinux>(topology.seed);
+        socket = CreateObject<BbrSocket>();
     }
     else
     {
         throw std::invalid_argument("congestion control " + topology.congestion_control + ": take cubic or bbr");
     }
-    Ptr<TcpLinux> socket = CreateObject<TcpLinux>();
     socket->m_restart_after_idle = topology.slow_start_after_idle;
     socket->SetNode(node);
     socket->SetTcp(node->GetObject<TcpL4Protocol>());
@@ -117,11 +119,6 @@ void
 TcpLinux::FindControl()
 {
     m_cubic = dynamic_cast<CubicLinux*>(PeekPointer(m_congestionControl));
-    m_bbr = dynamic_cast<BbrLinux*>(PeekPointer(m_congestionControl));
-    if (m_bbr != nullptr)
-    {
-        m_rateOps = m_bbr->Follow(m_txBuffer, m_tcb->m_segmentSize);
-    }
 }
 
 Ptr<TcpSocketBase>
@@ -171,11 +168,6 @@ TcpLinux::Attach()
     m_peer = InetSocketAddress(m_pair.peer, m_pair.peer_port);
     m_demux = DynamicCast<TcpDemux>(m_tcp);
     m_demux->Attach(m_pair, *this);
-    if (m_bbr != nullptr)
-    {
-        const auto addresses = std::to_string(m_pair.local.Get()) + "/" + std::to_string(m_pair.peer.Get());
-        m_bbr->SetName(addresses + "/" + std::to_string(m_pair.local_port) + "/" + std::to_string(m_pair.peer_port));
-    }
 }
 
 bool
@@ -261,24 +253,6 @@ TcpLinux::CalculateRttSample(const TcpHeader& header, const RttHistory& sent)
     return TcpSocketBase::CalculateRttSample(header, sent);
 }
 
-int
-TcpLinux::Send(Ptr<Packet> packet, uint32_t flags)
-{
-    if (m_bbr != nullptr)
-    {
-        BytesInFlight(); // refreshes m_tcb's
-        m_bbr->ApplicationWrites(m_tcb);
-    }
-    return TcpSocketBase::Send(packet, flags);
-}
-
-uint32_t
-TcpLinux::AvailableWindow() const
-{
-    const bool held = m_bbr != nullptr && m_pacingTimer.IsRunning() && m_bbr->Holds();
-    return held ? 0 : TcpSocketBase::AvailableWindow();
-}
-
 uint32_t
 TcpLinux::SendDataPacket(SequenceNumber32 seq, uint32_t max_size, bool with_ack)
 {
@@ -298,11 +272,6 @@ TcpLinux::SendDataPacket(SequenceNumber32 seq, uint32_t max_size, bool with_ack)
     if (m_cubic != nullptr)
     {
         ValidateWindow();
-    }
-    if (m_bbr != nullptr)
-    {
-        m_pacingTimer.Cancel();
-        m_pacingTimer.Schedule(m_bbr->Sent(sent)); // then ns-3 sends what may leave
     }
     return sent;
 }

@@ -12,7 +12,6 @@
 namespace cosim
 {
 
-class BbrLinux;
 class CubicLinux;
 
 class TcpLinux : public ns3::TcpSocketBase
@@ -30,8 +29,6 @@ class TcpLinux : public ns3::TcpSocketBase
 
     /// A socket on a node. Throws std::invalid_argument for an unknown congestion control.
     static ns3::Ptr<TcpLinux> Create(ns3::Ptr<ns3::Node> node, const Topology& topology);
-
-    int Send(ns3::Ptr<ns3::Packet> packet, uint32_t flags) override;
 
     /// Begin the handshake; false if no port is left.
     bool ConnectTo(const ns3::Address& server);
@@ -66,14 +63,15 @@ class TcpLinux : public ns3::TcpSocketBase
                       const ns3::TcpHeader& header,
                       const ns3::Address& from,
                       const ns3::Address& to) override;
-    uint32_t AvailableWindow() const override;
     uint32_t SendDataPacket(ns3::SequenceNumber32 seq, uint32_t max_size, bool with_ack) override;
     void SendEmptyPacket(uint8_t flags) override;
     void ReceivedAck(ns3::Ptr<ns3::Packet> packet, const ns3::TcpHeader& header) override;
     ns3::Time CalculateRttSample(const ns3::TcpHeader& header, const ns3::RttHistory& sent) override;
 
+    /// Look up what the congestion control needs to be told.
+    virtual void FindControl();
+
   private:
-    void FindControl();
     void Attach();
     void RestartAfterIdle(const ns3::Time& idle);
     void ValidateWindow();
@@ -82,7 +80,6 @@ class TcpLinux : public ns3::TcpSocketBase
 
     bool m_restart_after_idle{true};
     CubicLinux* m_cubic{nullptr}; // owned by m_congestionControl
-    BbrLinux* m_bbr{nullptr};     // likewise
     ns3::Ptr<TcpDemux> m_demux;
     TcpDemux::Pair m_pair;
     ns3::Address m_local;
