@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Collection, Iterator
@@ -49,10 +50,15 @@ class ResultsError(Exception):
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Replace a file so that a reader sees the old content or the new, never a part."""
+    """Replace a file so that a reader sees the old content or the new, never a part. An OSError names the file."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_manifest(directory: Path, content: dict[str, object]) -> None:
