@@ -229,23 +229,26 @@ def guarded(command: Callable[[], Any]) -> int:
     except ScenarioError as error:
         return _say(str(error), EXIT_BAD)
     except typer.Exit as error:
-        if error.exit_code == EXIT_INTERRUPTED:
-            return _say("interrupted", EXIT_INTERRUPTED)
-        return int(error.exit_code)
+        outcome = error.exit_code
     except UsageError as error:
         error.show()
         return EXIT_BAD
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", EXIT_INTERRUPTED)
-    except OSError as error:
-        # Standard output is full, or whoever read it has gone. What the command wrote on disk is complete.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED if isinstance(error, BrokenPipeError) else _say(f"cannot write output: {error}", EXIT_FAILED)
+    except (OSError, SystemExit) as error:
+        # Standard output is full, or whoever read it has gone (typer then raises SystemExit). What the command wrote on
+        # disk is complete.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        os.dup2(sys.stdout.fileno(), 1)
+        gone = isinstance(error, (BrokenPipeError, SystemExit))
+        return EXIT_FAILED if gone else _say(f"cannot write output: {error}", EXIT_FAILED)
     except BaseException as error:
         code = _exit_code(error)
         if code is None:
             raise
         return _say(str(error) or "terminated", code)
+    if outcome == EXIT_INTERRUPTED:  # What typer makes of Ctrl-C.
+        return _say("interrupted", EXIT_INTERRUPTED)
     return int(outcome) if isinstance(outcome, int) else EXIT_OK
 
 

@@ -21,8 +21,8 @@ class TerminatedError(BaseException):
 def first_signal_raises() -> Iterator[None]:
     """The first Ctrl-C ends the block with KeyboardInterrupt, the first SIGTERM with TerminatedError.
 
-    Those that follow do nothing, so that they cannot break into the clean-up, which ends within seconds. The handlers
-    stay until the process ends if one has come, and are those from before if none has.
+    Those that follow do nothing, so that they cannot break into the clean-up, which ends within seconds, nor change the
+    exit status: after the block they are ignored if one has come, and do what they did before it if none has.
     """
     came = False
 
@@ -36,7 +36,9 @@ def first_signal_raises() -> Iterator[None]:
     try:
         yield
     finally:
-        if not came:
+        if came:
+            _restore((number, signal.SIG_IGN) for number in SIGNALS)  # Python takes functions down before it exits.
+        else:
             _restore(before)
 
 

@@ -45,7 +45,7 @@ def test_cosim_is_told_to_stop(name: str, phase: str, number: int, seed: str, mo
         check_remains(run, monkeypatch)
 
 
-@pytest.mark.parametrize("names", ["INT INT", "TERM INT", "INT TERM"])
+@pytest.mark.parametrize("names", ["INT INT", "TERM INT", pytest.param("INT TERM", marks=pytest.mark.many_faults)])
 @pytest.mark.parametrize(("phase", "number"), moments(1, loop=3, start=2, end=1))
 def test_cosim_is_told_twice(names: str, phase: str, number: int, seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second comes during the clean-up and does not disturb it."""

@@ -370,6 +370,8 @@ def test_all_four_checks_run_and_any_failure_fails_the_whole(machine: Machine) -
         "pytest -q --durations=10 tests/unit -k clock",
         "test: all passed",
     ]
+    assert "pytest -q --durations=10 --faults\n" in machine.run("test", "--faults").stdout
+    assert "--faults: all of that, and every fault injection" in machine.run("test", "--help").stdout
     failed = machine.run("test", STUB_mypy="1")
     assert failed.returncode == 1
     assert "== pytest" in failed.stdout
