@@ -44,6 +44,7 @@ class TierSite:
     servings: dict[str | None, Serving]
     size: Callable[[Question], int]
     tls: bool
+    http2: bool
 
     def serving(self, client: str) -> Serving:
         """The client's own engine, or the one that all share."""
@@ -53,9 +54,13 @@ class TierSite:
         """Size of a request on the wire."""
         return self.size(question)
 
+    def answer_bytes(self, n_bytes: int, *, first: bool, last: bool) -> int:
+        """Size of a chunk on the wire; a gateway puts what the engine wrote in HTTP/1.1 into HTTP/2's frames."""
+        return wire.reframed_bytes(n_bytes, first=first, last=last) if self.http2 else n_bytes
+
     def refusal_bytes(self, text: str) -> int:
         """Size of an error answer on the wire."""
-        return wire.error_bytes(text, tls=self.tls)
+        return wire.http2_error_bytes(text) if self.http2 else wire.error_bytes(text, tls=self.tls)
 
 
 class Assembly:
@@ -134,7 +139,7 @@ class Assembly:
         sites = {}
         for name, tier in self.scenario.tiers.items():
             of_tier = {plan.client: servings[plan.name] for plan in self._plans if plan.tier == name}
-            sites[name] = TierSite(tier.path, of_tier, self._sizes(name), self._tls(name))
+            sites[name] = TierSite(tier.path, of_tier, self._sizes(name), self._tls(name), self._http2(name))
         return sites
 
     def clients(self) -> list[Client]:
@@ -228,10 +233,19 @@ class Assembly:
     def _tls(self, tier: str) -> bool:
         return self.scenario.tiers[tier].path is not None and self.scenario.network.transport.tls
 
+    def multiplexed_paths(self) -> frozenset[str]:
+        """Paths on which clients speak HTTP/2."""
+        return frozenset(name for name, path in self.scenario.network.paths.items() if path.gateway is not None)
+
+    def _http2(self, tier: str) -> bool:
+        return self.scenario.tiers[tier].path in self.multiplexed_paths()
+
     def _sizes(self, tier: str) -> Callable[[Question], int]:
         """Sizes of requests to a tier; a replay reads them, since an encoder may give other sizes elsewhere."""
         recording = self._recording
         if recording is not None:
             return lambda question: recording.wire_bytes(question.request_id)
         tls = self._tls(tier)
+        if self._http2(tier):
+            return lambda question: wire.http2_request_bytes(len(question.body()))
         return lambda question: wire.request_bytes(len(question.body()), host=f"{tier}.example", tls=tls)

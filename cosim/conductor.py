@@ -11,7 +11,7 @@ packets or steps take on this machine.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -44,6 +44,9 @@ class Site(Protocol):
     def wire_bytes(self, question: Question) -> int:
         """Size of the request on the wire."""
 
+    def answer_bytes(self, n_bytes: int, *, first: bool, last: bool) -> int:
+        """Size of a chunk at the client's end, of what the engine wrote in HTTP/1.1."""
+
     def refusal_bytes(self, text: str) -> int:
         """Size of an error answer on the wire."""
 
@@ -72,6 +75,7 @@ class Conductor:
         warmup_ns: int,
         keepalive_ns: int,
         server_keepalive_ns: int,
+        multiplexed: Collection[str] = (),
         knobs: Sequence[KnobChange] = (),
         observe: Callable[[int, str], None] = lambda t_ns, text: None,
         progress: Callable[[int, Request], None] = lambda t_ns, request: None,
@@ -86,6 +90,7 @@ class Conductor:
             invariants=invariants,
             keepalive_ns=keepalive_ns,
             server_keepalive_ns=server_keepalive_ns,
+            multiplexed=multiplexed,
             observe=observe,
         )
         self.http.attach(self)
@@ -225,11 +230,11 @@ class Conductor:
         if request.status is not None:
             return
         attempt = request.attempt
-        self._end(request, status, error)
         if attempt is not None and attempt.connection is not None:
-            self.http.abandon(attempt)
+            self.http.abandon(attempt)  # First: what the client sends next comes after it.
         elif attempt is not None and request.serving is not None:
             request.serving.abort(attempt)
+        self._end(request, status, error)
 
     def _end(self, request: Request, status: Status, error: str | None = None) -> None:
         """Close the request's account; its client goes on."""
@@ -298,7 +303,9 @@ class Conductor:
             return
         last = tokens.finish_reason is not None
         wakes = last or attempt.chunks_written == attempt.question.cancel_after_chunks
-        self.http.answer(attempt, tokens, tokens.n_bytes, wakes=wakes)
+        site = self._sites[attempt.request.tier or ""]
+        n_bytes = site.answer_bytes(tokens.n_bytes, first=attempt.chunks_written == 1, last=last)
+        self.http.answer(attempt, tokens, n_bytes, wakes=wakes)
 
     def on_refusal(self, attempt: Attempt, text: str, now_ns: int) -> None:
         """The server answered with an error instead of tokens."""

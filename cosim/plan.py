@@ -30,6 +30,8 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
     for group in scenario.clients:
         tier = scenario.tiers[group.tier]
         way = "local" if tier.path is None else f"over access, core and path {tier.path}"
+        if tier.path is not None and scenario.network.paths[tier.path].gateway is not None:
+            way += ", HTTP/2 to its gateway"
         yield f"  {group.name}: {len(client_names(group))} client(s) of kind {group.kind} to {group.tier}, {way}"
     yield "network"
     yield f"  access up {_link(scenario.network.access.uplink)}; down {_link(scenario.network.access.downlink)}"

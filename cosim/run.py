@@ -248,6 +248,7 @@ class _Run:
             warmup_ns=scenario.warmup,
             keepalive_ns=scenario.network.transport.keepalive,
             server_keepalive_ns=scenario.network.transport.server_keepalive,
+            multiplexed=assembly.multiplexed_paths(),
             knobs=list(assembly.knobs()),
             progress=show,
         )

@@ -122,6 +122,7 @@ def _run(assembly: Assembly) -> Recorded:
         warmup_ns=assembly.scenario.warmup,
         keepalive_ns=assembly.scenario.network.transport.keepalive,
         server_keepalive_ns=assembly.scenario.network.transport.server_keepalive,
+        multiplexed=assembly.multiplexed_paths(),
         knobs=list(assembly.knobs()),
         observe=recorded.observe,
     )

@@ -1,6 +1,11 @@
-"""HTTP/1.1 over the network's connections: which one carries which request, what is under way, who closes when.
+"""HTTP over the network's connections: which one carries which request, what is under way, who closes when.
 
-A connection carries one request at a time. Both ends close it once it has been idle for long enough: the client from
+An HTTP/1.1 connection carries one request at a time, and a client that gives up closes it. Through a gateway that
+speaks HTTP/2 the requests of a client share one connection, and giving up sends RST_STREAM; the gateway's hop to the
+server costs nothing. A connection's messages leave one after another, so frames of overlapping requests do not
+interleave, and flow control is that of TCP alone: the gateway's windows hold whatever is sent.
+
+Both ends close it once it has been idle for long enough: the client from
 the arrival of the answer's last byte (httpx: `keepalive_expiry`), the server from the writing of it (uvicorn:
 `timeout_keep_alive`) until the first byte of the next request is there. A request that crosses the server's FIN fails
 when the FIN arrives: httpcore then reads the end of the stream where an answer should begin. The RST that the server's
@@ -10,10 +15,11 @@ kernel sends for the request comes later, and matters only where the FIN was los
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
+from cosim import wire
 from cosim.bridge.messages import Closed, Connected, Delivered, Delivery, Reset, Tokens
 from cosim.clock import Agenda, Clock, Event, Priority
 from cosim.http.pool import Connection, ConnectionPool
@@ -40,16 +46,17 @@ class Ends(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """A prompt (`tokens` None) or a part of an answer on its way."""
+    """A prompt (`tokens` None), its cancellation in HTTP/2 (`resets`), or a part of an answer on its way."""
 
     attempt: Attempt
     sent_ns: int
     n_bytes: int
     tokens: Tokens | None
+    resets: bool
 
 
 class HttpConnections:
-    """Every connection of every client; `attach` the ends before the first request.
+    """Every connection of every client; `attach` the ends before the first request. `multiplexed`: paths with HTTP/2.
 
     `sent_bytes`: bytes handed to the network, by connection and whether up.
     """
@@ -63,6 +70,7 @@ class HttpConnections:
         invariants: Invariants,
         keepalive_ns: int,
         server_keepalive_ns: int,
+        multiplexed: Collection[str],
         observe: Callable[[int, str], None],
     ) -> None:
         self.sent_bytes: Counter[tuple[int, bool]] = Counter()
@@ -74,10 +82,12 @@ class HttpConnections:
         self._server_keepalive_ns = server_keepalive_ns
         self._observe = observe
         self._ends: Ends
-        self._pool = ConnectionPool()
+        self._pool = ConnectionPool(multiplexed)
+        self._open: dict[int, Connection] = {}
         self._idle_timers: dict[int, Event] = {}  # the clients'
         self._server_timers: dict[int, Event] = {}
-        self._users: dict[int, Attempt] = {}
+        self._at_client: dict[int, dict[Attempt, None]] = {}  # whose answers are not complete
+        self._at_server: dict[int, dict[Attempt, None]] = {}  # taken, and not answered to the end
         self._messages: dict[int, _Message] = {}
         self._message_count = 0
         self._least_delay_ns: dict[tuple[str, bool], int] = {}
@@ -89,52 +99,55 @@ class HttpConnections:
     # The client's side.
 
     def send(self, attempt: Attempt, path: str) -> None:
-        """Put a request's bytes on an idle connection to the path's server, or on a new one."""
+        """Put a request's bytes on a connection to the path's server: an available one, or a new one."""
         now_ns, client = self._clock.now_ns, attempt.request.question.client
         connection, new = self._pool.acquire(client, path)
         attempt.connection, attempt.request.connection_use = connection, "new" if new else "reused"
-        self._users[connection.number] = attempt
         if new:
+            self._open[connection.number] = connection
+            self._at_client[connection.number], self._at_server[connection.number] = {}, {}
             self._network.open(connection.number, client, path, now_ns)
-        else:
-            self._agenda.cancel(self._idle_timers.pop(connection.number))
-        self._transmit(connection, attempt, attempt.request.prompt_bytes, None, wakes=True)
+        self._agenda.cancel(self._idle_timers.pop(connection.number, None))
+        self._at_client[connection.number][attempt] = None
+        self._transmit(connection, attempt, attempt.request.prompt_bytes)
 
     def abandon(self, attempt: Attempt) -> None:
-        """The client closes a request's connection; the server learns of it when the close has crossed the network."""
-        assert attempt.connection is not None
-        self._close(attempt.connection, wakes=not attempt.left_server)
+        """The client gives up; the server learns of it when the close, or RST_STREAM, has crossed the network."""
+        connection = attempt.connection
+        assert connection is not None
+        if connection.multiplexed and not connection.closed:
+            self._transmit(connection, attempt, wire.reset_stream_bytes(), resets=True)
+            self._leave_client(connection, attempt)
+        else:
+            self._close(connection, wakes=not attempt.left_server)
 
-    def _keep_alive(self, connection: Connection) -> None:
-        del self._users[connection.number]
-        self._pool.release(connection)
-        t_ns = self._clock.now_ns + self._keepalive_ns
-        timer = self._agenda.at(t_ns, Priority.CLIENT, lambda: self._close_idle(connection))
-        self._idle_timers[connection.number] = timer
+    def _leave_client(self, connection: Connection, attempt: Attempt) -> None:
+        """A request is over at its client; a connection without any is idle."""
+        waiting = self._at_client[connection.number]
+        del waiting[attempt]
+        if not waiting:
+            self._pool.release(connection)
+            t_ns = self._clock.now_ns + self._keepalive_ns
+            timer = self._agenda.at(t_ns, Priority.CLIENT, lambda: self._close_idle(connection))
+            self._idle_timers[connection.number] = timer
 
     def _close_idle(self, connection: Connection) -> None:
         self._observe(self._clock.now_ns, f"connection {connection.number} idle at client")
-        self._leave_pool(connection.number)
+        del self._idle_timers[connection.number]
+        self._pool.remove(connection)
         self._close(connection, wakes=False)
-
-    def _leave_pool(self, number: int) -> None:
-        """Take an idle connection out of its pool; one in use is not in it."""
-        timer = self._idle_timers.pop(number, None)
-        if timer is not None:
-            self._agenda.cancel(timer)
-            self._pool.remove(number)
 
     def _close(self, connection: Connection, *, wakes: bool) -> None:
         if not connection.closed:
             connection.closed = True
             self._network.close(connection.number, self._clock.now_ns, up=True, wakes=wakes)
 
-    def _client_loses(self, number: int, text: str) -> None:
-        """A connection is over at its client; a request under way on it fails."""
-        self._leave_pool(number)
-        attempt = self._users.get(number)
-        if attempt is not None and attempt.connection is not None:
-            attempt.connection.closed = True
+    def _client_loses(self, connection: Connection, text: str) -> None:
+        """A connection is over at its client; the requests under way on it fail."""
+        connection.closed = True
+        self._pool.remove(connection)
+        self._agenda.cancel(self._idle_timers.pop(connection.number, None))
+        for attempt in list(self._at_client[connection.number]):
             if attempt.awaited:
                 self._ends.on_broken(attempt, text)
 
@@ -145,7 +158,15 @@ class HttpConnections:
         assert attempt.connection is not None
         self._transmit(attempt.connection, attempt, n_bytes, tokens, wakes=wakes)
         if tokens.finish_reason is not None:
-            number, t_ns = attempt.connection.number, self._clock.now_ns + self._server_keepalive_ns
+            self._leave_server(attempt.connection.number, attempt)
+
+    def _leave_server(self, number: int, attempt: Attempt) -> None:
+        """A request is over at its server; a connection without any is idle."""
+        served = self._at_server[number]
+        served.pop(attempt, None)
+        if not served:
+            self._agenda.cancel(self._server_timers.pop(number, None))  # of before a late RST_STREAM
+            t_ns = self._clock.now_ns + self._server_keepalive_ns
             self._server_timers[number] = self._agenda.at(t_ns, Priority.STAGE, lambda: self._server_closes(number))
 
     def _server_closes(self, number: int) -> None:
@@ -154,60 +175,70 @@ class HttpConnections:
         del self._server_timers[number]
         self._network.close(number, self._clock.now_ns, up=False, wakes=True)
 
-    def _stop_server_timer(self, number: int) -> None:
-        self._agenda.cancel(self._server_timers.pop(number, None))
-
     def _server_loses(self, number: int) -> None:
-        """A connection is over at its server, and so everywhere; a request still there is given up."""
-        self._stop_server_timer(number)
-        attempt = self._users.pop(number, None)
-        if attempt is not None and not attempt.left_server:
-            self._ends.on_abandoned(attempt)
+        """A connection is over at its server, and so everywhere; the requests still there are given up."""
+        self._agenda.cancel(self._server_timers.pop(number, None))
+        for attempt in self._at_server.pop(number):
+            if not attempt.left_server:
+                self._ends.on_abandoned(attempt)
         for message in [key for key, entry in self._messages.items() if _is_on(entry, number)]:
             del self._messages[message]
+        del self._at_client[number], self._open[number]
 
     # The network: messages out, deliveries in.
 
     def _transmit(
-        self, connection: Connection, attempt: Attempt, n_bytes: int, tokens: Tokens | None, *, wakes: bool
+        self,
+        connection: Connection,
+        attempt: Attempt,
+        n_bytes: int,
+        tokens: Tokens | None = None,
+        *,
+        resets: bool = False,
+        wakes: bool = True,
     ) -> None:
         now_ns, up = self._clock.now_ns, tokens is None
         self._message_count += 1
-        self._messages[self._message_count] = _Message(attempt, now_ns, n_bytes, tokens)
+        self._messages[self._message_count] = _Message(attempt, now_ns, n_bytes, tokens, resets)
         self.sent_bytes[connection.number, up] += n_bytes
         self._network.send(connection.number, self._message_count, n_bytes, now_ns, up=up, wakes=wakes)
 
     def deliver(self, delivery: Delivery) -> None:
         """Apply what the network reports, at the time at which it happened there."""
         if isinstance(delivery, Delivered):
-            self._take_message(self._messages.pop(delivery.message), delivery)
+            message = self._messages.pop(delivery.message)
+            self._check_causality(message, delivery)
+            self._take(message, delivery)
         elif isinstance(delivery, Connected):
-            attempt = self._users.get(delivery.connection)
-            if attempt is not None and attempt.connection is not None:
-                attempt.connection.t_connected_ns = delivery.t_ns
+            self._open[delivery.connection].t_connected_ns = delivery.t_ns
         elif isinstance(delivery, Closed):
             if not delivery.up:
                 self._observe(delivery.t_ns, f"connection {delivery.connection} closed at client")
-                self._client_loses(delivery.connection, "the server closed the connection before it answered")
+                text = "the server closed the connection before it answered"
+                self._client_loses(self._open[delivery.connection], text)
             self._server_loses(delivery.connection)
         elif isinstance(delivery, Reset):
-            self._client_loses(delivery.connection, "TCP gave the connection up after too many retransmissions")
+            text = "TCP gave the connection up after too many retransmissions"
+            self._client_loses(self._open[delivery.connection], text)
             self._server_loses(delivery.connection)
 
-    def _take_message(self, message: _Message, delivery: Delivered) -> None:
-        self._check_causality(message, delivery)
-        attempt, tokens = message.attempt, message.tokens
-        if tokens is None:
-            assert attempt.connection is not None
-            self._stop_server_timer(attempt.connection.number)
-            attempt.uplink = attempt.uplink or delivery
+    def _take(self, message: _Message, delivery: Delivered) -> None:
+        attempt, tokens, connection = message.attempt, message.tokens, message.attempt.connection
+        assert connection is not None
+        if message.resets:
+            if not attempt.left_server:
+                self._ends.on_abandoned(attempt)
+            self._leave_server(connection.number, attempt)
+        elif tokens is None:
+            self._agenda.cancel(self._server_timers.pop(connection.number, None))
+            self._at_server[connection.number][attempt] = None
+            attempt.uplink = delivery
             self._ends.on_prompt(attempt, delivery.t_ns)
-            return
-        if tokens.finish_reason is not None and attempt.awaited:
-            assert attempt.connection is not None
-            attempt.downlink = delivery
-            self._keep_alive(attempt.connection)  # First, so that the client's next request can use it.
-        self._ends.on_answer(attempt, tokens, message.n_bytes, delivery.t_ns)
+        else:
+            if tokens.finish_reason is not None and attempt.awaited:
+                attempt.downlink = delivery
+                self._leave_client(connection, attempt)  # First, so that the client's next request can use it.
+            self._ends.on_answer(attempt, tokens, message.n_bytes, delivery.t_ns)
 
     def _check_causality(self, message: _Message, delivery: Delivered) -> None:
         connection = message.attempt.connection

@@ -61,6 +61,21 @@ class Path(Section):
         return LinkDirection.model_construct(**values)
 
 
+class Gateway(Section):
+    """What stands before a path's server and speaks with clients in its place; its own hop costs nothing."""
+
+    http: Literal[2] = Field(
+        description="HTTP version: 2. A client's requests share one connection, and giving one up leaves it open. "
+        "Without a gateway clients speak HTTP/1.1, since vLLM's server has nothing else.",
+    )
+
+
+class ServerPath(Path):
+    """The way to one server."""
+
+    gateway: Gateway | None = None
+
+
 class Transport(Section):
     """TCP and TLS of clients and servers, and the HTTP/1.1 connections between them."""
 
@@ -82,7 +97,7 @@ class _Network(Section):
     ue_mtu: int = Field(1400, ge=MTU_LEAST_BYTES, le=9000, description="IP packet size at the UE, bytes.")
     access: LinkAccess = LinkAccess()
     core: Path = Path()
-    paths: dict[Name, Path] = Field(default_factory=dict)
+    paths: dict[Name, ServerPath] = Field(default_factory=dict)
     transport: Transport = Transport()
 
     @model_validator(mode="after")
@@ -103,12 +118,20 @@ class _Network(Section):
                     raise problem((*keys, key), "is longer than any link's", "at most 1h")
         return self
 
+    @model_validator(mode="after")
+    def _http2_is_chosen_in_tls(self) -> _Network:
+        for name, path in self.paths.items():
+            if path.gateway is not None and not self.transport.tls:
+                what = "HTTP/2 is chosen in the TLS handshake (ALPN), and transport.tls is false"
+                raise problem(("paths", name, "gateway"), what, "transport.tls: true, or no gateway")
+        return self
+
 
 class Ns3Network(_Network):
     """Real packets and TCP in an ns-3 process."""
 
     kind: Literal["ns3"]
-    paths: dict[Name, Path] = Field(min_length=1, max_length=MOST_PATHS)
+    paths: dict[Name, ServerPath] = Field(min_length=1, max_length=MOST_PATHS)
     pcap: bool = Field(False, description="Write a pcap file for each node.")
 
 

@@ -43,16 +43,20 @@ def check_replay(folder: Path) -> None:
     assert (folder / "out" / "requests.jsonl").read_bytes() == (folder / "again" / "requests.jsonl").read_bytes()
 
 
-def test_requests_that_cross_a_fin_are_retried_and_replay_is_byte_identical(tmp_path: Path) -> None:
+@pytest.mark.parametrize("edge", [{}, {"gateway": {"http": 2}}], ids=["http1", "http2"])
+def test_requests_that_cross_a_fin_are_retried_and_replay_is_byte_identical(
+    tmp_path: Path, edge: dict[str, Any]
+) -> None:
     """Lossy links, several users, answers after which the server closes within a few round trips."""
     rough = {"delay": "8ms", "jitter": "3ms", "loss": "3%", "rate": "20Mbit/s"}
     network = {
         "kind": "ns3",
         "access": {"kind": "link", "uplink": rough, "downlink": rough},
-        "paths": {"edge": {}},
+        "paths": {"edge": edge},
         "transport": {"tls": True, "keepalive": "100ms", "server_keepalive": "40ms"},
     }
     users = [chat("u", count=4, arrivals={"kind": "poisson", "rate": "15/s"}, prompt_tokens=3000, timeout="3s")]
+    users += [chat("v", arrivals={"kind": "poisson", "rate": "15/s"}, timeout="80ms")]
     records = run(tmp_path, network=network, duration="4s", clients=users)
     attempts = [record["attempts"] for record in records]
     assert max(attempts) > 1

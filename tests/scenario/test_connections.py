@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cosim.clients.backoff import Backoff
-from tests.lockstep import MS, Recorded, chat, lines, scenario, simulate
+from tests.lockstep import MS, Recorded, chat, lines, scenario, simulate, stub
 
 ONE_WAY_UP_MS, ONE_WAY_DOWN_MS = 9, 5
 
@@ -160,3 +160,60 @@ def test_an_overlapping_frame_opens_a_connection_of_its_own_and_both_are_used_ag
     recorded = run([camera("30ms")], duration="150ms")
     uses = [(record.request_id[-1], record.connection, record.parts["up_connect"] / MS) for record in recorded.requests]
     assert uses == [("0", "new", 14), ("1", "new", 14), ("2", "reused", 0), ("3", "reused", 0), ("4", "reused", 0)]
+
+
+def through_a_gateway(clients: list[dict[str, Any]], **overrides: Any) -> Recorded:
+    data = scenario(clients=clients, **overrides)
+    data["network"]["transport"]["tls"] = True
+    data["network"]["paths"]["edge"] = {"gateway": {"http": 2}}
+    recorded = simulate(data)
+    assert recorded.invariants.broken == []
+    return recorded
+
+
+def test_through_a_gateway_overlapping_frames_share_a_connection() -> None:
+    """The second frame is sent 2 ms after the handshakes' 28 ms, and the third before the second is answered."""
+    recorded = through_a_gateway([camera("30ms")], duration="90ms")
+    uses = [(record.request_id[-1], record.connection, record.parts["up_connect"] / MS) for record in recorded.requests]
+    assert uses == [("0", "new", 28), ("1", "reused", 0), ("2", "reused", 0)]
+
+
+def test_a_frame_waits_for_the_handshakes_of_the_connection_that_it_shares() -> None:
+    recorded = through_a_gateway([camera("10ms")], duration="30ms")
+    uses = [(record.request_id[-1], record.connection, record.parts["up_connect"] / MS) for record in recorded.requests]
+    assert uses == [("0", "new", 28), ("1", "reused", 18), ("2", "reused", 8)]
+
+
+def test_through_a_gateway_giving_up_leaves_the_connection_open() -> None:
+    """The first request is given up at 45 ms, in a step from 39 to 59; RST_STREAM is at the engine at 54.
+
+    The second one is sent at 45 ms without a handshake, so the next step begins with it alone.
+    """
+    tiers = {"edge": {"path": "edge", "engine": stub(prefill="20ms")}}
+    clients = [asks_again_at_once(timeout="45ms") | {"output_tokens": 9}]
+    recorded = through_a_gateway(clients, duration="46ms", tiers=tiers)
+    assert recorded.events() == lines("""
+        0 send u-0-000000
+        37 prompt u-0-000000
+        39 frontend u-0-000000
+        39 step edge u-0-000000:24
+        45 end u-0-000000 timeout
+        45 send u-0-000001
+        54 prompt u-0-000001
+        56 frontend u-0-000001
+        59 step done edge
+        59 step edge u-0-000001:24
+        79 step done edge
+        79 step edge u-0-000001:1
+        80 egress u-0-000001
+        84 step done edge
+        84 step edge u-0-000001:1
+        85 egress u-0-000001
+        85 chunk u-0-000001
+        89 step done edge
+        89 step edge u-0-000001:1
+        90 egress u-0-000001
+        90 chunk u-0-000001
+        90 end u-0-000001 timeout
+    """)
+    assert [record.connection for record in recorded.requests] == ["new", "reused"]

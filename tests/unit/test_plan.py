@@ -71,3 +71,11 @@ def test_a_plan_names_every_process(tmp_path: Path) -> None:
         "  edge: vllm synthetic-llama-128x2, time_scale 1, isolated",
         "  cloud: vllm some/model, time_scale 1, isolated",
     ]
+
+
+def test_a_plan_says_where_clients_speak_http2(tmp_path: Path) -> None:
+    data = scenario(clients=[chat("a")])
+    data["network"]["transport"]["tls"] = True
+    data["network"]["paths"]["edge"] = {"gateway": {"http": 2}}
+    line = "  a: 1 client(s) of kind chat to edge, over access, core and path edge, HTTP/2 to its gateway"
+    assert line in plan(tmp_path, data).splitlines()

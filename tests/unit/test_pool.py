@@ -38,9 +38,22 @@ def test_a_connection_that_closed_is_not_used_again() -> None:
     first, second = (pool.acquire("cam", "edge")[0] for _ in range(2))
     pool.release(first)
     pool.release(second)
-    pool.remove(first.number)
-    pool.remove(99)
+    pool.remove(first)
+    pool.remove(first)
     assert pool.acquire("cam", "edge") == (second, False)
     fresh, new = pool.acquire("cam", "edge")
     assert new
     assert fresh.number == 3
+
+
+def test_requests_of_a_client_share_a_multiplexed_connection() -> None:
+    pool = ConnectionPool({"edge"})
+    first, new = pool.acquire("cam", "edge")
+    assert (new, first.multiplexed) == (True, True)
+    assert pool.acquire("cam", "edge") == (first, False)
+    assert pool.acquire("other", "edge")[1]
+    assert not pool.acquire("cam", "cloud")[0].multiplexed
+    pool.release(first)
+    assert pool.acquire("cam", "edge") == (first, False)
+    pool.remove(first)
+    assert pool.acquire("cam", "edge")[1]

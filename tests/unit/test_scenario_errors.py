@@ -99,6 +99,22 @@ def test_a_problem_as_text() -> None:
             "kind: pipe\n  ue_mtu: true",
             "s.yaml:5: network.ue_mtu: True is not allowed; input should be a",
         ),
+        (
+            "edge: {delay: 1ms}",
+            "edge: {gateway: {http: 3}}",
+            "s.yaml:7: network.paths.edge.gateway.http: 3 is not allowed; input should be 2",
+        ),
+        (
+            "edge: {delay: 1ms}",
+            "edge: {gateway: {}}",
+            "s.yaml:7: network.paths.edge.gateway.http: is missing",
+        ),
+        (
+            "access: {kind: link, uplink: {delay: 8ms}}\n  paths:\n    edge: {delay: 1ms}",
+            "transport: {tls: false}\n  paths:\n    edge: {gateway: {http: 2}}",
+            "s.yaml:7: network.paths.edge.gateway: HTTP/2 is chosen in the TLS handshake (ALPN), and transport.tls is",
+        ),
+        ("kind: pipe", "kind: pipe\n  core: {gateway: {http: 2}}", "s.yaml:5: network.core.gateway: unknown key"),
         ("kind: pipe", 'kind: pipe\n  ue_mtu: "1400"', "s.yaml:5: network.ue_mtu: '1400' is not allowed; input should"),
         ("{delay: 8ms}", "{dealy: 8ms}", "s.yaml:5: network.access.uplink.dealy: unknown key; did you mean 'delay'?"),
         ("{delay: 8ms}", "3", "s.yaml:5: network.access.uplink: 3 is not a section; `key: value` lines"),

@@ -88,3 +88,21 @@ def test_words_are_single_and_plain() -> None:
     assert len(set(WORDS)) == len(WORDS)
     assert len(WORDS) > 256
     assert all(word.isascii() and word.isalpha() and word.islower() for word in WORDS)
+
+
+def test_a_gateway_puts_each_chunk_into_a_frame() -> None:
+    for size in (*range(1, 400), 4_090, 4_096, 65_535, 65_536):
+        for first, last in ((True, False), (False, False), (False, True), (True, True)):
+            written = wire.answer_bytes(size, first=first, last=last, tls=True)
+            frames = [9 + 27] * first + [9 + size] + [9 + len(wire.SSE_DONE)] * last
+            expected = sum(wire.tls_bytes(frame) for frame in frames)
+            assert wire.reframed_bytes(written, first=first, last=last) == expected, (size, first, last)
+
+
+def test_http2_requests_are_frames_of_at_most_16_kib_each_a_write() -> None:
+    headers = 9 + 25 + RECORD
+    assert wire.http2_request_bytes(100) == headers + 9 + 100 + RECORD
+    # 16,393 bytes of a full frame take two TLS records.
+    assert wire.http2_request_bytes(16_384) == headers + 9 + 16_384 + 2 * RECORD
+    assert wire.http2_request_bytes(16_385) == headers + 9 + 16_384 + 2 * RECORD + 9 + 1 + RECORD
+    assert wire.reset_stream_bytes() == 9 + 4 + RECORD
