@@ -210,7 +210,7 @@ class Assembly:
                 [engine_spec(plan, tls=self._tls(plan.tier)) for plan in plans],
                 seed=self.scenario.seed,
                 runtime=self._runtime,
-                log=self._logs / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', role)}.log",
+                log=self._logs / log_name(role),
                 silence_limit_s=self.scenario.limits.silence / NS_PER_S,
                 role=role,
                 elsewhere=elsewhere,
@@ -249,3 +249,8 @@ class Assembly:
         if self._http2(tier):
             return lambda question: wire.http2_request_bytes(len(question.body()))
         return lambda question: wire.request_bytes(len(question.body()), host=f"{tier}.example", tls=tls)
+
+
+def log_name(role: str) -> str:
+    """The file of an engine host's log; no two roles share one, since no name of a tier or client has a dot."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", re.sub(r"(?<=\w)/(?=\w)", ".", role)) + ".log"

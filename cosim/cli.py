@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -194,7 +195,7 @@ def _execute(
     try:
         summary = execute(loaded, options, progress)
     except (KeyboardInterrupt, RunFailedError, TerminatedError):
-        print(f"what was recorded is in {directory}", file=sys.stderr)
+        _tell(f"what was recorded is in {directory}")
         raise
     _show(summary, directory / "report.html", json_=json_)
     return summary
@@ -268,5 +269,10 @@ def _exit_code(error: BaseException) -> int | None:
 
 
 def _say(text: str, code: int) -> int:
-    print(text, file=sys.stderr)
+    _tell(text)
     return code
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError):  # The exit code says how it ended also where standard error takes nothing.
+        print(text, file=sys.stderr)

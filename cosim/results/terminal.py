@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import textwrap
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from cosim.clock import NS_PER_S, monotonic_s
@@ -50,7 +52,8 @@ class Progress:
 
             # No refresh thread: a display drawn beside a measured step would take part in the measurement.
             self._live = Live(console=Console(file=self._stream), auto_refresh=False, transient=True)
-            self._live.start()
+            with self._unless_broken():
+                self._live.start()
 
     def update(self, now_ns: int, issued: int, ended: int, by_tier: dict[str, tuple[int, int]]) -> None:
         """Report virtual time and requests; `by_tier` holds (issued, ended) of each tier."""
@@ -60,14 +63,24 @@ class Progress:
         if shown_s - self._shown_s < self._interval_s:
             return
         self._shown_s = shown_s
-        self._show(now_ns, issued, ended, by_tier, shown_s - self._started_s)
+        with self._unless_broken():
+            self._show(now_ns, issued, ended, by_tier, shown_s - self._started_s)
 
     def close(self) -> None:
         """Take the display away; a second call does nothing."""
         if self._live is not None:
-            self._live.stop()
+            with self._unless_broken():
+                self._live.stop()
             self._live = None
         self._mode = "none"
+
+    @contextlib.contextmanager
+    def _unless_broken(self) -> Iterator[None]:
+        """A run goes on when nobody can read how far it is."""
+        try:
+            yield
+        except OSError:
+            self._mode = "none"
 
     def _show(self, now_ns: int, issued: int, ended: int, by_tier: dict[str, tuple[int, int]], wall_s: float) -> None:
         share = min(now_ns / self._duration_ns, 1.0) if self._duration_ns > 0 else 1.0

@@ -40,6 +40,14 @@ def test_a_stopped_child(phase: str, number: int, seed: str, monkeypatch: pytest
         check_remains(run, monkeypatch)
 
 
+def test_a_child_that_does_not_get_ready(seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """limits.start, where limits.silence would wait for an hour."""
+    limits = {"silence": "1h", "start": "2s"}
+    with injection(seed, endless=True, environment=misbehaving("silent:1"), limits=limits) as (run, _):
+        check_end(run, (3,), PEER, "has been silent for 2 s", peer=PEER)
+        check_remains(run, monkeypatch)
+
+
 MISDEEDS = {
     "garbage": "refused",
     "empty": "refused",
