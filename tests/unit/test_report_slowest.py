@@ -51,6 +51,8 @@ def test_what_is_unusual_is_large_against_the_median() -> None:
         Excess("decode", 90, 50),
     ]
     assert unusual({"prefill": 90, "decode": 50}, medians) == []
+    # 5 of 65 ns that exceed a median are not worth a name.
+    assert unusual({"prefill": 105, "queue": 60}, medians) == [Excess("queue", 60, 0)]
     assert unusual({"prefill": 90}, {}) == []
 
 

@@ -211,6 +211,17 @@ def test_links_are_summed_over_ues_and_say_when_they_dropped() -> None:
     assert drops == "M1950 0v26"
 
 
+def test_links_stand_in_the_order_of_the_way_from_the_ue() -> None:
+    names = ["paths.b", "core", "paths.a", "access"]
+    sampled = [
+        samples(name, "link_bytes", {S: 1.0 + k}, f'{{"direction": "{direction}"}}')
+        for direction in ("down", "up")
+        for k, name in enumerate(names)
+    ]
+    drawn = [*dict.fromkeys(name for name, *_ in draw([ended("r", 0, S)], [], sampled).numbers)][1:]
+    assert drawn == [f"{name} {way}" for name in ("access", "core", "paths.a", "paths.b") for way in ("up", "down")]
+
+
 def test_only_so_many_engines_and_links_are_drawn() -> None:
     steps = [step(f"engine-{k:02d}") for k in range(30)]
     sampled = [samples(f"paths.p{k:02d}", "link_bytes", {S: 1.0 + k}, '{"direction": "up"}') for k in range(30)]
