@@ -155,7 +155,7 @@ def test_it_is_dark_for_those_who_ask_and_never_on_paper(page: Page) -> None:
 def test_every_drawing_and_button_has_a_name(page: Page) -> None:
     nameless = page.evaluate(
         "[...document.querySelectorAll('svg[role=img]')]"
-        ".filter(s => !s.getAttribute('aria-label') && !s.querySelector('title')).length"
+        ".filter(s => !s.getAttribute('aria-label') && !s.querySelector(':scope > title')).length"
     )
     assert nameless == 0
     assert page.evaluate("[...document.querySelectorAll('button')].filter(b => !b.textContent.trim()).length") == 0
