@@ -20,7 +20,7 @@ KINDS = {
     "load": "how requests are issued",
 }
 SOURCE_WORDS: dict[str, tuple[Kind, str]] = {
-    "executed": ("executed", "were executed by vLLM on this machine; a step lasts as long as it took"),
+    "executed": ("executed", "were executed by vLLM {place}; a step lasts as long as it took"),
     "replayed": ("repeated", "were recorded by an earlier run; they have the durations that were measured then"),
     "interpolated": ("charged", "have durations interpolated between measured ones"),
     "extrapolated": ("charged", "have durations extrapolated past measured ones"),
@@ -145,7 +145,7 @@ def _engines(summary: dict[str, Any], manifest: dict[str, Any]) -> Iterator[Grou
             kind, words = SOURCE_WORDS.get(source, ("charged", f"have the source {source}"))
             amount = "All steps" if share == 1 else f"{share:.1%} of the steps"
             text = f"{amount} {words}.".replace("vLLM", f"vLLM {version}".rstrip())
-            yield Ground("engine steps", kind, text)
+            yield Ground("engine steps", kind, text.replace("{place}", _place(manifest, kinds)))
     yield Ground(
         "front end, egress",
         "executed" if summary["step_coverage"].get("executed") else "repeated",
@@ -219,6 +219,18 @@ def _hosts(summary: dict[str, Any], manifest: dict[str, Any], scenario: dict[str
             "Synthetic frames: sizes vary as JPEG's do, but frames of a camera are alike, so requests are not "
             "independent samples of what a camera sees.",
         )
+
+
+def _place(manifest: dict[str, Any], kinds: dict[str, Any]) -> str:
+    """Where engines that are no stubs were executed; hardware elsewhere is an address."""
+    tiers = _mapping(_mapping(manifest.get("objectives")).get("tiers"))
+    found = {str(_mapping(tiers.get(name)).get("hardware")) for name, kind in kinds.items() if kind != "stub"}
+    far = sorted(hardware for hardware in found if "://" in hardware)
+    if not far:
+        return "on this machine"
+    return ("on this machine and " if len(found) > len(far) else "") + (
+        f"on other hosts ({', '.join(far)}), whose clocks are compared with nothing: only durations travel"
+    )
 
 
 def _configurations(children: object) -> Iterator[dict[str, Any]]:

@@ -62,6 +62,15 @@ def test_a_measured_run() -> None:
     assert "asynchronous scheduling is off" in found["server"][1]
 
 
+def test_engines_on_other_hosts_are_told() -> None:
+    tiers = {"edge": {"hardware": "cpu"}, "cloud": {"hardware": "tcp://10.0.0.2:5555/cpu"}}
+    manifest = MANIFEST | {"objectives": {"tiers": tiers}}
+    (steps,) = (ground for ground in grounds(summary(), manifest, SCENARIO) if ground.subject == "engine steps")
+    assert steps.text.startswith(
+        "All steps were executed by vLLM 0.32.0 on this machine and on other hosts (tcp://10.0.0.2:5555/cpu), whose "
+    )
+
+
 def test_a_replay_was_not_executed() -> None:
     found = said(step_coverage={"executed": 0.0, "replayed": 0.75, "interpolated": 0.25})
     assert found["front end, egress"][0] == "repeated"
