@@ -141,7 +141,8 @@ def _engines(summary: dict[str, Any], manifest: dict[str, Any]) -> Iterator[Grou
         return
     version = _mapping(manifest.get("versions")).get("vllm") or ""
     for source, share in summary["step_coverage"].items():
-        if share:
+        # A stub's times are predicted too, and were told of above.
+        if share and not (stubs and source == "predicted"):
             kind, words = SOURCE_WORDS.get(source, ("charged", f"have the source {source}"))
             amount = "All steps" if share == 1 else f"{share:.1%} of the steps"
             text = f"{amount} {words}.".replace("vLLM", f"vLLM {version}".rstrip())

@@ -89,6 +89,14 @@ def test_constant_times_are_no_measurement() -> None:
     assert not {"time_scale", "sharing: isolated", "idle time"} & set(found)
 
 
+def test_a_stub_beside_an_engine_is_told_once() -> None:
+    tiers = summary()["tiers"] | {"device": {"kind": "stub", "sharing": "isolated", "time_scale": 1.0}}
+    mixed = summary(tiers=tiers, step_coverage={"executed": 0.6, "predicted": 0.4})
+    steps = [(ground.kind, ground.text) for ground in grounds(mixed, MANIFEST, SCENARIO) if "steps" in ground.subject]
+    assert [kind for kind, _ in steps] == ["constant", "executed"]
+    assert steps[1][1].startswith("60.0% of the steps were executed")
+
+
 def test_closed_loops_and_time_slices_are_told() -> None:
     tier = {"kind": "vllm", "sharing": "timeslice", "time_scale": 1.0}
     found = said(loop={"cam": "closed"}, tiers={"edge": tier})
