@@ -15,7 +15,8 @@ from pathlib import Path
 from PIL import Image
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-WIDTH, HEIGHT = 1280, 1600
+# Down to the end of the time line of the demo.
+WIDTH, HEIGHT = 1280, 2020
 COLOURS = 256
 LIMIT_S = 60
 # No display, no GPU, none of the requests that a browser makes on its own; light colours.

@@ -138,16 +138,16 @@ def _queue_track(name: str, series: dict[str, Held], end_ns: int) -> tuple[Track
         track.numbers.append((f"requests {title}", "", "", f"{most[metric]:g}"))
         if not most[metric]:
             continue
-        running = metric == "num_requests_running"
-        path = band(found, QUEUE_HEIGHT, greatest, from_zero=running and not found.binned)
-        kind = "band" if running or found.binned else "stair"
+        filled = metric == "num_requests_running"
+        path = band(found, QUEUE_HEIGHT, greatest, from_zero=filled and not found.binned)
+        kind = "band" if filled or found.binned else "stair"
         fill = f' fill="{colour}"' if kind == "band" else ""
         track.shapes.append(
             f'<path class="{kind}"{fill} stroke="{colour}" d="{path}"><title>{escape(title)}</title></path>'
         )
-    track.notes.append(f"max {most.get('num_requests_running', 0):g} running")
-    waiting = max((most[metric] for metric in most if metric != "num_requests_running"), default=0.0)
-    track.notes.append(f"max {waiting:g} waiting")
+    running = most.pop("num_requests_running", None)
+    track.notes += [f"max {running:g} running"] if running is not None else []
+    track.notes += [f"max {max(most.values()):g} waiting"] if most else []
     return track, any(found.binned for found in envelopes.values())
 
 

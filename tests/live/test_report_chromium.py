@@ -170,7 +170,7 @@ def test_the_screenshot_shows_the_top_of_the_report(run: Path, tmp_path: Path) -
     done = screenshot(run, tmp_path / "report.png")
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / "report.png") as picture:
-        assert picture.size == (1280, 1600)
+        assert picture.size == (1280, 2020)
         colours = picture.convert("RGB").getcolors(1 << 20)
     assert colours is not None
     assert len(colours) > 50
