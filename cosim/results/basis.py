@@ -94,6 +94,9 @@ def _clients(summary: dict[str, Any], scenario: dict[str, Any]) -> Iterator[Grou
             text += f": {loop} loop."
         if group.get("kind") == "frames" and loop == "open":
             text += " A latency counts from when the frame was due."
+        if group.get("max_retries"):
+            text += f" A request whose connection broke before its answer began is tried again {group['max_retries']} "
+            text += "times at most; the tries and the waits between them are in its latency."
         yield Ground("clients", "load", text)
 
 
@@ -109,8 +112,17 @@ def _network(manifest: dict[str, Any], scenario: dict[str, Any]) -> Iterator[Gro
             ", slow start after idle" if transport.get("slow_start_after_idle") else ", without slow start after idle"
         )
         text += ", the round trips and bytes of TLS 1.3" if transport.get("tls") else ", no TLS"
-        text += f" and HTTP connections that close after {transport.get('keepalive')} of silence."
+        text += f" and HTTP connections that close after {transport.get('keepalive')} of silence at the client, "
+        text += f"{transport.get('server_keepalive', transport.get('keepalive'))} at the server."
         yield Ground("network", "emulated", text)
+        gateways = [name for name, path in (network.get("paths") or {}).items() if path.get("gateway")]
+        if gateways:
+            yield Ground(
+                "gateway",
+                "idealised",
+                f"HTTP/2 on {', '.join(gateways)}: requests of a client share one connection. The gateway itself costs "
+                "no time.",
+            )
     elif network.get("kind"):
         yield Ground(
             "network",

@@ -62,6 +62,16 @@ def test_a_measured_run() -> None:
     assert "asynchronous scheduling is off" in found["server"][1]
 
 
+def test_retries_and_gateways_are_told() -> None:
+    network = SCENARIO["network"] | {"paths": {"edge": {"gateway": None}, "cloud": {"gateway": {"http": 2}}}}
+    clients = [{"name": "cam", "kind": "chat", "max_retries": 2}]
+    found = {
+        g.subject: g.text for g in grounds(summary(), MANIFEST, SCENARIO | {"network": network, "clients": clients})
+    }
+    assert found["gateway"].startswith("HTTP/2 on cloud: requests of a client share one connection.")
+    assert "is tried again 2 times at most" in found["clients"]
+
+
 def test_engines_on_other_hosts_are_told() -> None:
     tiers = {"edge": {"hardware": "cpu"}, "cloud": {"hardware": "tcp://10.0.0.2:5555/cpu"}}
     manifest = MANIFEST | {"objectives": {"tiers": tiers}}
