@@ -36,6 +36,8 @@ def test_an_answer_that_never_arrives_is_reset_before_the_long_step_ends(tmp_pat
     records = run(tmp_path, duration="10s", tiers=tiers, clients=[user], timeline=lost)
     assert [record["status"] for record in records] == ["error"]
     assert "gave the connection up" in records[0]["error"]
+    # Its answer had begun: the openai SDK does not ask again.
+    assert records[0]["attempts"] == 1
     # The second chunk leaves at 1,503 s; the step after it ends at 3,003 s, and nothing else happens in between.
     assert 1_600 * S < records[0]["t_end_ns"] < 2_900 * S
 
