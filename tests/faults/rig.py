@@ -246,6 +246,7 @@ def check_remains(
 def check_another_run(run: Injection, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another run takes the directory over and sweeps what a killed one left."""
     file, pipe = run.folder / "scenario.yaml", ["--set", "network.kind=pipe", "--set", "duration=300ms"]
+    pipe += ["--set", "tiers.edge.engine={kind: stub}"]
     words = ["run", str(file), "-o", str(run.out), "--force", "--ui", "none", *pipe]
     code, errors = in_process(monkeypatch, run, *words)
     run.expect(code == 0, f"a run after it ended with {code}: {errors}")
