@@ -20,10 +20,9 @@ TIERS = {"edge": {"path": "edge", "engine": ENGINE}}
 WITHIN_S = {"start": 15.0, "loop": 1.0}
 
 
-@pytest.mark.parametrize("phase", WITHIN_S)
-@pytest.mark.parametrize("name", ["KILL", "STOP"])
+@pytest.mark.parametrize(("name", "phase"), [("KILL", "start"), ("STOP", "loop")])
 def test_an_engine_host_is_hit(name: str, phase: str, seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = {"silence": "2s", "start": "25s" if (name, phase) == ("STOP", "start") else "100s"}
+    limits = {"silence": "2s", "start": "100s"}
     with injection(seed, endless=True, tiers=TIERS, limits=limits) as (run, dice):
         run.reach(phase, dice.uniform(0.5, WITHIN_S[phase]))
         hit = run.signal_child(HOST, signal.Signals[f"SIG{name}"])
@@ -32,8 +31,7 @@ def test_an_engine_host_is_hit(name: str, phase: str, seed: str, monkeypatch: py
         check_remains(run, monkeypatch)
 
 
-@pytest.mark.parametrize("phase", WITHIN_S)
-@pytest.mark.parametrize(("name", "code"), [("KILL", -signal.SIGKILL), ("INT", 130)])
+@pytest.mark.parametrize(("name", "code", "phase"), [("KILL", -signal.SIGKILL, "loop"), ("INT", 130, "start")])
 def test_cosim_is_hit(name: str, code: int, phase: str, seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with injection(seed, endless=True, tiers=TIERS) as (run, dice):
         run.reach(phase, dice.uniform(0.5, WITHIN_S[phase]))

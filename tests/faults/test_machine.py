@@ -128,7 +128,7 @@ def test_a_clock_that_jumps(seed: str, monkeypatch: pytest.MonkeyPatch, tmp_path
     assert requests[0] == requests[1]
     started, ended = (datetime.datetime.fromisoformat(manifest[key]) for key in ("started", "ended"))
     assert abs(ended - started) > datetime.timedelta(hours=12), "the clock did not jump"
-    assert manifest["wall_ns"] < GIVE_UP_S * 1e9
+    assert 0 < manifest["wall_ns"] < GIVE_UP_S * 1e9
 
 
 def largest_while_running(run: Injection) -> int:

@@ -23,7 +23,7 @@ def expected(run: Injection, phase: str, number: signal.Signals) -> tuple[int, .
     return (CODES[number], *early, *(() if phase in ENDLESS else (0,)))
 
 
-@pytest.mark.parametrize(("phase", "number"), moments(1, loop=5, boot=2, start=4, end=3, finish=2))
+@pytest.mark.parametrize(("phase", "number"), moments(1, loop=4, boot=2, start=3, end=2, finish=1))
 def test_cosim_is_killed(phase: str, number: int, seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its children are gone within seconds, and the next run sweeps what it left."""
     with injection(seed, endless=phase in ENDLESS) as (run, dice):
@@ -34,7 +34,7 @@ def test_cosim_is_killed(phase: str, number: int, seed: str, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("name", ["INT", "TERM"])
-@pytest.mark.parametrize(("phase", "number"), moments(1, start=3, loop=3, boot=2, end=3, finish=2))
+@pytest.mark.parametrize(("phase", "number"), moments(1, start=2, loop=2, boot=1, end=2, finish=1))
 def test_cosim_is_told_to_stop(name: str, phase: str, number: int, seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     told = signal.Signals[f"SIG{name}"]
     with injection(seed, endless=phase in ENDLESS) as (run, dice):
@@ -46,7 +46,7 @@ def test_cosim_is_told_to_stop(name: str, phase: str, number: int, seed: str, mo
 
 
 @pytest.mark.parametrize("names", ["INT INT", "TERM INT", pytest.param("INT TERM", marks=pytest.mark.many_faults)])
-@pytest.mark.parametrize(("phase", "number"), moments(1, loop=3, start=2, end=1))
+@pytest.mark.parametrize(("phase", "number"), moments(1, loop=2, start=1, end=1))
 def test_cosim_is_told_twice(names: str, phase: str, number: int, seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second comes during the clean-up and does not disturb it."""
     first, second = (signal.Signals[f"SIG{name}"] for name in names.split())
