@@ -43,6 +43,22 @@ def first_signal_raises() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def noted() -> Iterator[Callable[[], None]]:
+    """Ctrl-C and SIGTERM do nothing until the function given is called, where nothing is half done: it raises them."""
+    came: list[int] = []
+    before = [(number, signal.signal(number, lambda number, frame: came.append(number))) for number in SIGNALS]
+
+    def heed() -> None:
+        if came:
+            raise KeyboardInterrupt if came[0] == signal.SIGINT else TerminatedError
+
+    try:
+        yield heed
+    finally:
+        _restore(before)
+
+
+@contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """Finish something short that no Ctrl-C or SIGTERM shall break into."""
     # A function and not SIG_IGN: Python complains of a signal that was caught and finds no handler any more.

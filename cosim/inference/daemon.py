@@ -35,6 +35,7 @@ from cosim.clock import monotonic_s, wall_time_iso
 from cosim.environment import machine, versions, vllm_hardware
 from cosim.inference.vllm import EngineHost
 from cosim.inference.vllm_arguments import EngineArgumentError
+from cosim.signals import noted
 
 BEAT_S = 1.0
 BEAT_LOG_BYTES = 64 << 10
@@ -85,7 +86,7 @@ class Session:
 
 
 class Daemon:
-    """Serves until a signal raises. Sessions are of one run; whoever asks for another is told who is served."""
+    """Serves runs. Sessions are of one run; whoever asks for another is told who is served."""
 
     def __init__(self, address: str, keys: HostKeys) -> None:
         """Listen. Raises BridgeError if the address cannot be had."""
@@ -101,23 +102,29 @@ class Daemon:
         self.address = self._listener.address
 
     def serve(self) -> None:
-        """Let clients in, carry their messages, and notice who is gone."""
+        """Serve until Ctrl-C or SIGTERM, which are heeded between two rounds: no message is half sent."""
         beat_s = monotonic_s()
-        while True:
-            poller = zmq.Poller()
-            children = [session.child.sources for session in self._sessions.values() if session.child is not None]
-            for source in (*self._listener.sources, *(source for sources in children for source in sources)):
-                poller.register(source, zmq.POLLIN)
-            poller.poll(max(0, int((beat_s - monotonic_s()) * 1_000)))
-            for arrived in self._listener.arrivals():
-                self._on_message(arrived)
-            for session in list(self._sessions.values()):
-                self._carry_replies(session)
-            if monotonic_s() >= beat_s:
-                beat_s = monotonic_s() + BEAT_S
+        with noted() as heed_signals:
+            while True:
+                heed_signals()
+                self._wait(until_s=beat_s)
+                for arrived in self._listener.arrivals():
+                    self._on_message(arrived)
                 for session in list(self._sessions.values()):
-                    self._beat(session)
-                self._refusals.tell()
+                    self._carry_replies(session)
+                if monotonic_s() >= beat_s:
+                    beat_s = monotonic_s() + BEAT_S
+                    for session in list(self._sessions.values()):
+                        self._beat(session)
+                    self._refusals.tell()
+
+    def _wait(self, *, until_s: float) -> None:
+        """Until somebody has something to say, or a time."""
+        poller = zmq.Poller()
+        children = [session.child for session in self._sessions.values() if session.child is not None]
+        for source in (*self._listener.sources, *(source for child in children for source in child.sources)):
+            poller.register(source, zmq.POLLIN)
+        poller.poll(max(0, int((until_s - monotonic_s()) * 1_000)))
 
     def close(self) -> None:
         """Tell the clients and stop the engines."""

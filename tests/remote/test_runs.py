@@ -165,7 +165,7 @@ def test_a_signal_ends_the_host_its_engines_and_its_run(
         _, errors = process.communicate(timeout=30)
     assert host.process.wait(30) == code
     assert process.returncode == 3
-    assert "the engine host was told to stop" in errors
+    assert "the engine host was told to stop" in errors, errors + host.output
     assert "Traceback" not in errors
     assert failure(out)["peer"] == f"engines {host.address}"
     wait_until_gone(*children)
