@@ -18,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
+import zmq
+
 from cosim import steadiness
 from cosim.check import Check
 
@@ -48,6 +50,7 @@ def checks() -> list[Check]:
         check_disk,
         check_docker,
         check_tun,
+        check_curve,
     )
     # Some ask other programs, which take their time; together they take as long as the slowest.
     with ThreadPoolExecutor(len(probes)) as pool:
@@ -186,6 +189,14 @@ def check_tun() -> Check:
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         return Check("tun", None, "/dev/net/tun is not writable for this user; needed only for real packets", "sudo -s")
     return Check("tun", True, "/dev/net/tun")
+
+
+def check_curve() -> Check:
+    """Encryption in ZeroMQ; optional, for engine hosts on other machines."""
+    if not zmq.has("curve"):
+        what = "ZeroMQ was built without CURVE; needed only for cosim engine-host"
+        return Check("engine hosts", None, what, "pip install --force-reinstall --only-binary :all: pyzmq")
+    return Check("engine hosts", True, f"ZeroMQ {zmq.zmq_version()} with CURVE")
 
 
 def torch_cuda() -> str | None:

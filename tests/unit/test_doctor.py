@@ -15,7 +15,7 @@ from cosim.check import Check
 def test_every_check_answers_on_this_machine() -> None:
     names = [check.name for check in doctor.checks()]
     assert names[:4] == ["python", "compiler", "ns-3", "ns-3 library"]
-    assert len(names) == len(set(names)) == 18
+    assert len(names) == len(set(names)) == 19
 
 
 def test_what_is_needed_and_missing_names_the_command_that_mends_it() -> None:
@@ -133,3 +133,13 @@ def test_torch_is_read_without_importing_it(
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.syspath_prepend(str(tmp_path))
     assert doctor.torch_cuda() == cuda
+
+
+@pytest.mark.parametrize(("curve", "ok"), [(True, True), (False, None)])
+def test_engine_hosts_need_a_zeromq_that_encrypts(
+    monkeypatch: pytest.MonkeyPatch, curve: bool, ok: bool | None
+) -> None:
+    monkeypatch.setattr("zmq.has", lambda capability: curve)
+    check = doctor.check_curve()
+    assert check.ok is ok
+    assert (check.mend is None) is curve
