@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import zmq
 
 from cosim.bridge.child import LOCK, Child, Runtime
 from cosim.bridge.errors import ChildError, last_log_lines
@@ -139,6 +140,7 @@ def test_a_child_that_says_what_is_no_message_is_named(
 
 def test_thousands_of_malformed_messages_leave_a_child_as_it_was(child: Child) -> None:
     ask(child, "answer")
+    child._socket.setsockopt(zmq.SNDTIMEO, 20_000)
     stream = random.Random(1)
     for index in range(5_000):
         child._socket.send_multipart([stream.randbytes(stream.randrange(100))] * (1 + index % 2))
