@@ -302,7 +302,7 @@ class Conductor:
             self.on_answer(attempt, tokens, tokens.n_bytes, now_ns)
             return
         last = tokens.finish_reason is not None
-        wakes = last or attempt.chunks_written == attempt.question.cancel_after_chunks
+        wakes = last or attempt.chunks_written == attempt.request.question.cancel_after_chunks
         site = self._sites[attempt.request.tier or ""]
         n_bytes = site.answer_bytes(tokens.n_bytes, first=attempt.chunks_written == 1, last=last)
         self.http.answer(attempt, tokens, n_bytes, wakes=wakes)
