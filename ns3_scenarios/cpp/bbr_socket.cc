@@ -41,7 +41,6 @@ BbrSocket::Fork()
 void
 BbrSocket::FindControl()
 {
-    TcpLinux::FindControl();
     Follow();
 }
 

@@ -3,6 +3,7 @@
 
 #include "bbr_socket.h"
 #include "cubic_linux.h"
+#include "tcp_rack.h"
 
 #include "ns3/boolean.h"
 #include "ns3/config.h"
@@ -43,7 +44,7 @@ const Time kOrphanLimit = Seconds(100);              // Linux: 8 retries of an o
 TypeId
 TcpLinux::GetTypeId()
 {
-    static TypeId tid = TypeId("cosim::TcpLinux").SetParent<TcpSocketBase>().AddConstructor<TcpLinux>();
+    static TypeId tid = TypeId("cosim::TcpLinux").SetParent<TcpSocketBase>();
     return tid;
 }
 
@@ -57,7 +58,6 @@ TcpLinux::TcpLinux(const TcpLinux& other)
     : TcpSocketBase(other),
       m_restart_after_idle(other.m_restart_after_idle)
 {
-    FindControl();
 }
 
 void
@@ -71,9 +71,7 @@ TcpLinux::SetDefaults(const Topology& topology)
     set("ns3::TcpSocket::InitialCwnd", kInitialWindow);
     set("ns3::TcpSocket::ConnCount", kSynTransmissions);
     set("ns3::TcpSocket::DataRetries", kDataRetries);
-    // A Linux receiver acknowledges every segment while the window opens (quick ACK mode).
-    set("ns3::TcpSocket::DelAckCount", 1);
-    set_time("ns3::TcpSocket::DelAckTimeout", MilliSeconds(40));
+    set_time("ns3::TcpSocket::DelAckTimeout", NanoSeconds(QuickAck::kDelayNs));
     set_time("ns3::TcpSocket::ConnTimeout", Seconds(1));
     Config::SetDefault("ns3::TcpSocket::TcpNoDelay", BooleanValue(true));
     // Linux: RTO = SRTT + max(4 RTTVAR, 200 ms), where RFC 6298 has max(SRTT + 4 RTTVAR, minimum). ns-3 puts its
@@ -94,7 +92,7 @@ TcpLinux::Create(Ptr<Node> node, const Topology& topology)
     if (topology.congestion_control == "cubic")
     {
         control = CreateObject<CubicLinux>();
-        socket = CreateObject<TcpLinux>();
+        socket = CreateObject<TcpRack>();
     }
     else if (topology.congestion_control == "bbr")
     {
@@ -113,18 +111,6 @@ TcpLinux::Create(Ptr<Node> node, const Topology& topology)
     socket->SetRecoveryAlgorithm(CreateObject<TcpPrrRecovery>());
     socket->FindControl();
     return socket;
-}
-
-void
-TcpLinux::FindControl()
-{
-    m_cubic = dynamic_cast<CubicLinux*>(PeekPointer(m_congestionControl));
-}
-
-Ptr<TcpSocketBase>
-TcpLinux::Fork()
-{
-    return CopyObject<TcpLinux>(this);
 }
 
 TcpLinux::~TcpLinux()
@@ -168,6 +154,12 @@ TcpLinux::Attach()
     m_peer = InetSocketAddress(m_pair.peer, m_pair.peer_port);
     m_demux = DynamicCast<TcpDemux>(m_tcp);
     m_demux->Attach(m_pair, *this);
+}
+
+bool
+TcpLinux::RestartsAfterIdle() const
+{
+    return m_restart_after_idle;
 }
 
 bool
@@ -256,24 +248,26 @@ TcpLinux::CalculateRttSample(const TcpHeader& header, const RttHistory& sent)
 uint32_t
 TcpLinux::SendDataPacket(SequenceNumber32 seq, uint32_t max_size, bool with_ack)
 {
-    const Time now = Simulator::Now();
-    if (m_cubic != nullptr && m_sent_data && UnAckDataCount() == 0)
-    {
-        const Time idle = now - m_last_data;
-        if (m_restart_after_idle && idle > m_rto.Get())
-        {
-            RestartAfterIdle(idle);
-        }
-        m_cubic->TransmissionStarts(idle);
-    }
-    m_sent_data = true;
-    m_last_data = now;
-    const uint32_t sent = TcpSocketBase::SendDataPacket(seq, max_size, with_ack);
-    if (m_cubic != nullptr)
-    {
-        ValidateWindow();
-    }
-    return sent;
+    m_quick_ack.Sent(Simulator::Now().GetNanoSeconds());
+    return TcpSocketBase::SendDataPacket(seq, max_size, with_ack);
+}
+
+void
+TcpLinux::ReceivedData(Ptr<Packet> packet, const TcpHeader& header)
+{
+    const bool at_once = m_quick_ack.Arrived(packet->GetSize(),
+                                             m_tcb->m_segmentSize,
+                                             Simulator::Now().GetNanoSeconds(),
+                                             m_rtt->GetNSamples() > 0 ? m_rtt->GetEstimate().GetNanoSeconds() : 0);
+    m_delAckMaxCount = at_once ? 1 : 2;
+    TcpSocketBase::ReceivedData(packet, header);
+}
+
+void
+TcpLinux::DelAckTimeout()
+{
+    m_quick_ack.Delayed();
+    TcpSocketBase::DelAckTimeout();
 }
 
 void
@@ -300,83 +294,18 @@ void
 TcpLinux::ReceivedAck(Ptr<Packet> packet, const TcpHeader& header)
 {
     TcpSocketBase::ReceivedAck(packet, header);
+    CloseOnceEmpty();
+}
+
+void
+TcpLinux::CloseOnceEmpty()
+{
     // ns-3 puts a deferred FIN on the last segment it sends, and forgets it if a retransmission had moved SND.NXT back
     // over segments that were out already.
     if (m_closeOnEmpty && m_txBuffer->Size() == 0 && (m_state == ESTABLISHED || m_state == CLOSE_WAIT))
     {
         DoClose();
     }
-}
-
-/// RFC 2861 as in Linux's tcp_cwnd_restart(): halve once for each whole RTO of idle, down to the initial window.
-void
-TcpLinux::RestartAfterIdle(const Time& idle)
-{
-    KeepThreshold();
-    const Time rto = m_rto.Get();
-    uint32_t window = m_tcb->GetCwndInSegments();
-    const uint32_t restart = std::min(kInitialWindow, window);
-    for (Time left = idle - rto; left > Time(0) && window > restart; left -= rto)
-    {
-        window >>= 1;
-    }
-    m_tcb->m_cWnd = std::max(window, restart) * m_tcb->m_segmentSize;
-    m_tcb->m_cWndInfl = m_tcb->m_cWnd.Get();
-    m_window_stamp = Simulator::Now();
-    m_window_used = 0;
-}
-
-/// Linux's tcp_cwnd_validate(): whether the window, not the application, limits what is out.
-void
-TcpLinux::ValidateWindow()
-{
-    const uint32_t mss = m_tcb->m_segmentSize;
-    const bool limited = BytesInFlight() + mss > m_tcb->m_cWnd;
-    const uint32_t segments_out = (UnAckDataCount() + mss - 1) / mss;
-    if (m_txBuffer->HeadSequence() >= m_usage_end || limited || (!m_limited && segments_out > m_max_segments_out))
-    {
-        m_limited = limited;
-        m_max_segments_out = segments_out;
-        m_usage_end = m_tcb->m_highTxMark;
-        m_cubic->WindowUsed(m_limited, m_max_segments_out);
-    }
-    const bool slow_start = m_tcb->m_cWnd < m_tcb->m_ssThresh;
-    if (m_limited || (slow_start && m_tcb->GetCwndInSegments() < 2 * m_max_segments_out))
-    {
-        m_window_used = 0;
-        m_window_stamp = Simulator::Now();
-        return;
-    }
-    LimitByApplication(segments_out);
-}
-
-/// Linux's tcp_cwnd_application_limited(): after an RTO without need for the window, halve the unused part.
-void
-TcpLinux::LimitByApplication(uint32_t segments_out)
-{
-    m_window_used = std::max(m_window_used, segments_out);
-    if (!m_restart_after_idle || Simulator::Now() - m_window_stamp < m_rto.Get())
-    {
-        return;
-    }
-    const uint32_t window = m_tcb->GetCwndInSegments();
-    const uint32_t used = std::max(m_window_used, kInitialWindow);
-    if (m_tcb->m_congState == TcpSocketState::CA_OPEN && used < window)
-    {
-        KeepThreshold();
-        m_tcb->m_cWnd = (window + used) / 2 * m_tcb->m_segmentSize;
-        m_tcb->m_cWndInfl = m_tcb->m_cWnd.Get();
-    }
-    m_window_used = 0;
-    m_window_stamp = Simulator::Now();
-}
-
-/// Linux's tcp_current_ssthresh() in the open state: max(ssthresh, 3/4 cwnd).
-void
-TcpLinux::KeepThreshold()
-{
-    const uint32_t window = m_tcb->m_cWnd;
-    m_tcb->m_ssThresh = std::max(m_tcb->m_ssThresh.Get(), (window >> 1) + (window >> 2));
 }
 
 } // namespace cosim

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "network.h"
+#include "quick_ack.h"
 #include "tcp_demux.h"
 
 #include "ns3/node.h"
@@ -11,8 +12,6 @@
 
 namespace cosim
 {
-
-class CubicLinux;
 
 class TcpLinux : public ns3::TcpSocketBase
 {
@@ -58,43 +57,37 @@ class TcpLinux : public ns3::TcpSocketBase
     static int64_t UnreadBytes(const TcpLinux& sender, const TcpLinux& receiver);
 
   protected:
-    ns3::Ptr<ns3::TcpSocketBase> Fork() override;
     void CompleteFork(ns3::Ptr<ns3::Packet> packet,
                       const ns3::TcpHeader& header,
                       const ns3::Address& from,
                       const ns3::Address& to) override;
-    uint32_t SendDataPacket(ns3::SequenceNumber32 seq, uint32_t max_size, bool with_ack) override;
     void SendEmptyPacket(uint8_t flags) override;
+    uint32_t SendDataPacket(ns3::SequenceNumber32 seq, uint32_t max_size, bool with_ack) override;
     void ReceivedAck(ns3::Ptr<ns3::Packet> packet, const ns3::TcpHeader& header) override;
+    void ReceivedData(ns3::Ptr<ns3::Packet> packet, const ns3::TcpHeader& header) override;
+    void DelAckTimeout() override;
     ns3::Time CalculateRttSample(const ns3::TcpHeader& header, const ns3::RttHistory& sent) override;
 
     /// Look up what the congestion control needs to be told.
-    virtual void FindControl();
+    virtual void FindControl() = 0;
+
+    /// Send a FIN that was put off and that ns-3 has forgotten.
+    void CloseOnceEmpty();
+
+    /// net.ipv4.tcp_slow_start_after_idle.
+    bool RestartsAfterIdle() const;
 
   private:
     void Attach();
-    void RestartAfterIdle(const ns3::Time& idle);
-    void ValidateWindow();
-    void LimitByApplication(uint32_t segments_out);
-    void KeepThreshold();
 
     bool m_restart_after_idle{true};
-    CubicLinux* m_cubic{nullptr}; // owned by m_congestionControl
     ns3::Ptr<TcpDemux> m_demux;
     TcpDemux::Pair m_pair;
     ns3::Address m_local;
     ns3::Address m_peer;
     bool m_refusing{false};
-    bool m_sent_data{false};
-    ns3::Time m_last_data;
     ns3::Time m_first_fin;
-
-    // Linux: tcp_cwnd_validate().
-    bool m_limited{false};
-    uint32_t m_max_segments_out{0};
-    ns3::SequenceNumber32 m_usage_end{0};
-    uint32_t m_window_used{0};
-    ns3::Time m_window_stamp;
+    QuickAck m_quick_ack;
 };
 
 } // namespace cosim
