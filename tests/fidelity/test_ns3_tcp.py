@@ -107,6 +107,7 @@ def test_50_ms_more_each_way_raise_a_warm_exchange_by_100_ms(tmp_path: Path) -> 
             return rig.transfer(connection, 300, up=False).t_ns - start_ns
 
         exchange()  # from the second on, the answer itself acknowledges
+        rig.settle(1500 * MS)
         before_ns = exchange()
         rig.settle(2 * S)
         for up in (True, False):
