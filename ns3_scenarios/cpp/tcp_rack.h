@@ -48,18 +48,14 @@ class TcpRack : public TcpLinux
         kReorder
     };
 
-    // tcp_rack.cc: what may leave, timers.
+    // tcp_rack.cc: what may leave.
     void Transmit();
     bool MaySend() const;
     bool SendNext();
     void Resend(SentSegments::Segment& segment);
     void ResendLost();
-    uint32_t WindowSegments() const;
-    void SetWindow(uint32_t segments);
-    void RestartAfterIdle();
-    void ValidateWindow();
-    void LimitByApplication(uint32_t segments_out);
-    void KeepThreshold();
+
+    // tcp_rack_timers.cc
     int64_t TimeoutNs() const;
     void Arm(Timer timer, int64_t delay_ns);
     void ArmRetransmit();
@@ -67,6 +63,21 @@ class TcpRack : public TcpLinux
     void TimerExpires();
     void Probe();
     void TimeOut();
+    void ReorderingEnds();
+
+    // tcp_rack_window.cc
+    uint32_t WindowSegments() const;
+    void SetWindow(uint32_t segments);
+    void RestartAfterIdle();
+    void ValidateWindow();
+    void LimitByApplication(uint32_t segments_out);
+    void KeepThreshold();
+    void BeginReduction();
+    void Reduce(uint32_t delivered, bool advanced, bool newly_lost);
+    void EndReduction();
+    bool Reducing() const;
+    bool IsSpurious(const ns3::TcpHeader& header) const;
+    void Undo(bool unmark);
 
     // tcp_rack_recovery.cc: what an acknowledgement changes.
     /// What may be sent because of it.
@@ -84,17 +95,10 @@ class TcpRack : public TcpLinux
     Repeat UpdateLoss(const ns3::TcpHeader& header, const Progress& progress, bool advanced);
     void DetectLoss();
     int64_t ReorderingWindowNs() const;
-    void ReorderingEnds();
     void EnterRecovery();
     void EnterLoss();
     void EndEpisode(const ns3::TcpHeader& header);
-    void BeginReduction();
-    void Reduce(uint32_t delivered, bool advanced, bool newly_lost);
-    void EndReduction();
-    bool Reducing() const;
     void KeepOpen();
-    bool IsSpurious(const ns3::TcpHeader& header) const;
-    void Undo(bool unmark);
     void SetState(ns3::TcpSocketState::TcpCongState_t state);
 
     CubicLinux* m_cubic{nullptr}; // owned by m_congestionControl

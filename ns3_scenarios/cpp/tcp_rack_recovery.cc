@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // What an acknowledgement changes: tcp_ack() and what it calls.
-#include "cubic_linux.h"
 #include "tcp_rack.h"
 
 #include "ns3/simulator.h"
+#include "ns3/tcp-congestion-ops.h"
 #include "ns3/tcp-option-sack.h"
-#include "ns3/tcp-option-ts.h"
 #include "ns3/tcp-tx-buffer.h"
 
 #include <algorithm>
@@ -312,27 +311,6 @@ TcpRack::ReorderingWindowNs() const
     return std::min(m_sent.MinRttNs() / 4, m_rtt_linux.SmoothedNs() / 8);
 }
 
-/// tcp_rack_reo_timeout().
-void
-TcpRack::ReorderingEnds()
-{
-    const uint32_t in_flight = m_sent.InFlight();
-    m_sent.DetectLoss(Now(), ReorderingWindowNs());
-    if (m_sent.InFlight() != in_flight)
-    {
-        if (m_tcb->m_congState != TcpSocketState::CA_RECOVERY)
-        {
-            EnterRecovery();
-            Reduce(1, false, false);
-        }
-        ResendLost();
-    }
-    if (m_timer != Timer::kRetransmit)
-    {
-        ArmRetransmit();
-    }
-}
-
 /// tcp_enter_recovery().
 void
 TcpRack::EnterRecovery()
@@ -372,62 +350,6 @@ TcpRack::EnterLoss()
     m_frto = fresh || again;
 }
 
-/// tcp_init_cwnd_reduction().
-void
-TcpRack::BeginReduction()
-{
-    m_high = m_tcb->m_nextTxSequence;
-    m_probing = false;
-    m_prior_window = WindowSegments();
-    m_prr_delivered = 0;
-    m_prr_out = 0;
-    m_tcb->m_ssThresh = m_congestionControl->GetSsThresh(m_tcb, BytesInFlight());
-}
-
-/// RFC 6937 as in tcp_cwnd_reduction().
-void
-TcpRack::Reduce(uint32_t delivered, bool advanced, bool newly_lost)
-{
-    if (delivered == 0 || m_prior_window == 0)
-    {
-        return;
-    }
-    const int64_t threshold = m_tcb->m_ssThresh / m_tcb->m_segmentSize;
-    const int64_t in_flight = m_sent.InFlight();
-    m_prr_delivered += delivered;
-    int64_t may_send = 0;
-    if (in_flight > threshold)
-    {
-        may_send = (threshold * m_prr_delivered + m_prior_window - 1) / m_prior_window - m_prr_out;
-    }
-    else
-    {
-        may_send = std::max<int64_t>(static_cast<int64_t>(m_prr_delivered) - m_prr_out, delivered);
-        may_send += advanced && !newly_lost ? 1 : 0;
-        may_send = std::min(threshold - in_flight, may_send);
-    }
-    may_send = std::max<int64_t>(may_send, m_prr_out > 0 ? 0 : 1);
-    SetWindow(static_cast<uint32_t>(in_flight + may_send));
-}
-
-/// tcp_end_cwnd_reduction().
-void
-TcpRack::EndReduction()
-{
-    if (m_tcb->m_congState == TcpSocketState::CA_CWR || m_undo)
-    {
-        SetWindow(m_tcb->m_ssThresh / m_tcb->m_segmentSize);
-        m_window_stamp_ns = Now();
-    }
-}
-
-bool
-TcpRack::Reducing() const
-{
-    const auto state = m_tcb->m_congState.Get();
-    return state == TcpSocketState::CA_RECOVERY || state == TcpSocketState::CA_CWR;
-}
-
 /// tcp_try_keep_open().
 void
 TcpRack::KeepOpen()
@@ -439,35 +361,6 @@ TcpRack::KeepOpen()
         SetState(state);
         m_high = m_tcb->m_nextTxSequence;
     }
-}
-
-/// tcp_may_undo(): by the timestamp it answers a segment sent before anything was sent again.
-bool
-TcpRack::IsSpurious(const TcpHeader& header) const
-{
-    if (!m_undo || m_first_resent_ts == 0 || !header.HasOption(TcpOption::TS))
-    {
-        return false;
-    }
-    const auto option = DynamicCast<const TcpOptionTS>(header.GetOption(TcpOption::TS));
-    return option->GetEcho() < m_first_resent_ts;
-}
-
-/// tcp_undo_cwnd_reduction().
-void
-TcpRack::Undo(bool unmark)
-{
-    if (unmark)
-    {
-        m_sent.Unmark();
-    }
-    if (m_prior_threshold > 0)
-    {
-        SetWindow(std::max(WindowSegments(), m_prior_window));
-        m_tcb->m_ssThresh = std::max(m_tcb->m_ssThresh.Get(), m_prior_threshold);
-    }
-    m_window_stamp_ns = Now();
-    m_undo = false;
 }
 
 void
