@@ -36,7 +36,7 @@ constexpr uint32_t kIpv4TcpTimestampsBytes = 52;     // 20 + 20 + 12
 constexpr uint32_t kSendBufferBytes = 4 << 20;       // Linux: tcp_wmem[2]
 constexpr uint32_t kReceiveBufferBytes = 6 << 20;    // Linux: tcp_rmem[2]
 constexpr uint32_t kSynTransmissions = 7;            // Linux: tcp_syn_retries 6
-constexpr uint32_t kDataRetries = 15;                // Linux: tcp_retries2; ns-3 backs off to 60 s, Linux to 120 s
+constexpr uint32_t kDataRetries = 15;                // Linux: tcp_retries2; ns-3's own backs off to 60 s, Linux's to 120 s
 const Time kOrphanLimit = Seconds(100);              // Linux: 8 retries of an orphaned socket, about 100 s
 
 } // namespace

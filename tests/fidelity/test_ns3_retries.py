@@ -81,19 +81,19 @@ def test_a_syn_that_tcp_gives_up_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_an_attempt_that_tcp_gave_up_leaves_its_engine(tmp_path: Path) -> None:
-    """The server cannot send its first chunk, given up about 530 s later; the retry is another request to the engine.
+    """The server cannot send its first chunk, given up about 965 s later; the retry is another request to the engine.
 
-    The step under way then (301 to 601 s) ends first, without the tokens of either.
+    The step under way then (901 to 1201 s) ends first, without the tokens of either.
     """
     tiers = {"edge": {"path": "edge", "engine": stub(prefill="1s", decode="300s")}}
-    user = chat("u", arrivals={"kind": "constant", "rate": "1/s"}, timeout="3000s", output_tokens=5)
+    user = chat("u", arrivals={"kind": "constant", "rate": "1/s"}, timeout="3000s", output_tokens=6)
     dead = [
         {"at": "1.1s", "set": {"network.access.downlink.loss": "100%"}},
-        {"at": "560s", "set": {"network.access.downlink.loss": "0%"}},
+        {"at": "990s", "set": {"network.access.downlink.loss": "0%"}},
     ]
     (record,) = run(tmp_path, duration="1s", tiers=tiers, clients=[user], timeline=dead)
-    assert (record["status"], record["attempts"], record["output_tokens"]) == ("ok", 2, 5)
+    assert (record["status"], record["attempts"], record["output_tokens"]) == ("ok", 2, 6)
     lines = [json.loads(line) for line in (tmp_path / "out" / "steps.jsonl").read_text().splitlines()]
     batches = [list(line["scheduled"]) for line in lines if line["kind"] == "step"]
-    assert batches == [["u-0-000000"]] * 3 + [["u-0-000000-retry1"]] * 5
+    assert batches == [["u-0-000000"]] * 5 + [["u-0-000000-retry1"]] * 6
     check_replay(tmp_path)
