@@ -10,7 +10,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from cosim import cli
 
-    cli.main()
+    try:
+        cli.main()
+    finally:  # What is left is Python's own end, which takes handlers down before it is over.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

@@ -239,8 +239,9 @@ def guarded(command: Callable[[], Any]) -> int:
     except (OSError, SystemExit) as error:
         # Standard output is full, or whoever read it has gone (typer then raises SystemExit). What the command wrote on
         # disk is complete.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-        os.dup2(sys.stdout.fileno(), 1)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
         gone = isinstance(error, (BrokenPipeError, SystemExit))
         return EXIT_FAILED if gone else _say(f"cannot write output: {error}", EXIT_FAILED)
     except BaseException as error:

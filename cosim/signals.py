@@ -17,6 +17,32 @@ class TerminatedError(BaseException):
     """SIGTERM."""
 
 
+class _Unbroken:
+    """`with unbroken:` is carried out whole: what a signal raises, it raises at the end of the block."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._late: BaseException | None = None
+
+    def __enter__(self) -> None:
+        self._depth += 1
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._depth -= 1
+        if self._late is not None and not self._depth:
+            late, self._late = self._late, None
+            raise late
+
+    def interrupt(self, stop: BaseException) -> None:
+        """Raise now, or at the end of the block that is under way."""
+        if not self._depth:
+            raise stop
+        self._late = stop
+
+
+unbroken = _Unbroken()
+
+
 @contextlib.contextmanager
 def first_signal_raises() -> Iterator[None]:
     """The first Ctrl-C ends the block with KeyboardInterrupt, the first SIGTERM with TerminatedError.
@@ -30,7 +56,7 @@ def first_signal_raises() -> Iterator[None]:
         nonlocal came
         if not came:
             came = True
-            raise KeyboardInterrupt if number == signal.SIGINT else TerminatedError
+            unbroken.interrupt(KeyboardInterrupt() if number == signal.SIGINT else TerminatedError())
 
     before = [(number, signal.signal(number, end)) for number in SIGNALS]
     try:

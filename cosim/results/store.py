@@ -15,6 +15,7 @@ import msgspec
 from cosim.clock import monotonic_s
 from cosim.results.records import RequestRecord, StepsLine
 from cosim.results.timeseries import TimeseriesWriter
+from cosim.signals import unbroken
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,7 +106,7 @@ class RunWriter:
 
     Lines reach the operating system after FLUSH_LINES lines, and with the first call that comes FLUSH_INTERVAL_S or
     more after the last flush; a killed process loses no more than that. Raises ResultsError if the directory holds a
-    run already, or if requests do not come in order of `t_end_ns`.
+    run already, or if requests do not come in order of `t_end_ns`. Ctrl-C and SIGTERM come between two records.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -122,25 +123,30 @@ class RunWriter:
 
     def request(self, record: RequestRecord) -> None:
         """Add a request that has ended; calls come in order of `t_end_ns`."""
-        if self._held and record.t_end_ns != self._held[0].t_end_ns:
-            if record.t_end_ns < self._held[0].t_end_ns:
-                raise ResultsError(
-                    f"request {record.request_id} ended at {record.t_end_ns} ns, before {self._held[0].request_id} at "
-                    f"{self._held[0].t_end_ns} ns that is already recorded; please report this as a bug"
-                )
-            self._release()
-        self._held.append(record)
-        self._flush_if_due()
+        with unbroken:
+            if self._held and record.t_end_ns != self._held[0].t_end_ns:
+                if record.t_end_ns < self._held[0].t_end_ns:
+                    what = (
+                        f"request {record.request_id} ended at {record.t_end_ns} ns, before {self._held[0].request_id}"
+                    )
+                    raise ResultsError(
+                        f"{what} at {self._held[0].t_end_ns} ns that is already recorded; please report this as a bug"
+                    )
+                self._release()
+            self._held.append(record)
+            self._flush_if_due()
 
     def step(self, record: StepsLine) -> None:
         """Add a line of steps.jsonl."""
-        self._steps.write(record)
-        self._flush_if_due()
+        with unbroken:
+            self._steps.write(record)
+            self._flush_if_due()
 
     def gauge(self, t_ns: int, source: str, metric: str, labels: dict[str, str], value: float) -> None:
         """Add one sample of a time series; the unit is in the metric's name."""
-        self._timeseries.add(t_ns, source, metric, labels, value)
-        self._flush_if_due()
+        with unbroken:
+            self._timeseries.add(t_ns, source, metric, labels, value)
+            self._flush_if_due()
 
     def lines(self) -> dict[str, int]:
         """Lines written so far by file, so that a reader can tell a file that was cut."""
@@ -148,19 +154,21 @@ class RunWriter:
 
     def flush(self) -> None:
         """Hand to the operating system what is buffered, but for requests whose order is still open."""
-        self._requests.flush()
-        self._steps.flush()
-        self._flushed_s = monotonic_s()
+        with unbroken:
+            self._requests.flush()
+            self._steps.flush()
+            self._flushed_s = monotonic_s()
 
     def close(self) -> None:
         """Write everything out; a second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        self._release()
-        self._requests.close()
-        self._steps.close()
-        self._timeseries.close()
+        with unbroken:
+            if self._closed:
+                return
+            self._closed = True
+            self._release()
+            self._requests.close()
+            self._steps.close()
+            self._timeseries.close()
 
     def __enter__(self) -> RunWriter:
         return self
