@@ -101,6 +101,10 @@ void
 BbrLinux::CongControl(Tcb tcb, const TcpRateOps::TcpRateConnection&, const TcpRateOps::TcpRateSample&)
 {
     const BbrSample& sample = m_rate->Sample();
+    if (sample.nothing_out)
+    {
+        return; // data came in; Linux asks only when it acknowledges something that is out
+    }
     m_path.Update(sample, m_window);
     m_packet_conservation = m_packet_conservation && !m_path.RoundStart();
     if (m_mode == Mode::kProbeBandwidth && IsNextCyclePhase(sample))

@@ -108,6 +108,8 @@ BbrRate::GenerateSample(uint32_t, uint32_t, bool, uint32_t in_flight_before, con
     m_coming.lost =
         Segments(static_cast<uint32_t>(std::max<int64_t>(int64_t{lost} + m_repaired_bytes - m_lost_bytes, 0)));
     m_coming.in_flight_before = Segments(in_flight_before);
+    m_coming.nothing_out =
+        m_coming.acked == 0 && in_flight_before == 0 && lost == 0 && m_buffer->GetSacked() == 0;
     m_coming.delivered_ever = m_delivered;
     m_coming.delivered = m_delivered - m_coming.prior_delivered;
     m_coming.maybe_delayed = m_acked_bytes < m_segment_size && m_coming.acked == 1 && m_coming.delivered == 1;

@@ -21,6 +21,7 @@ struct BbrSample
     uint64_t delivered{0};  // in the interval
     uint64_t prior_delivered{0}; // ever, when the newest of the acknowledged segments left
     bool app_limited{false};     // likewise
+    bool nothing_out{false};     // no segment was unacknowledged
     uint64_t delivered_ever{0};
     uint32_t acked{0};
     uint32_t lost{0};
