@@ -116,6 +116,7 @@ def test_closed_and_full_streams(redirection: str, seed: str, monkeypatch: pytes
         check_remains(run, monkeypatch)
 
 
+@many
 def test_a_clock_that_jumps(seed: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every reading of the time of day is another day, in cosim and its children: the run is the same to the byte."""
     requests = []
@@ -160,6 +161,7 @@ def test_a_child_that_writes_without_end(kind: str, gib: int, seed: str, monkeyp
         check_remains(run, monkeypatch)
 
 
+@many
 def test_many_starts_at_once_leave_nothing(seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that start and sweep at the same time do not take one another's folders for abandoned."""
     with injection(seed, endless=False) as (run, _):

@@ -45,7 +45,9 @@ def test_cosim_is_told_to_stop(name: str, phase: str, number: int, seed: str, mo
         check_remains(run, monkeypatch)
 
 
-@pytest.mark.parametrize("names", ["INT INT", "TERM INT", pytest.param("INT TERM", marks=pytest.mark.many_faults)])
+@pytest.mark.parametrize(
+    "names", ["INT INT", *(pytest.param(names, marks=pytest.mark.many_faults) for names in ("TERM INT", "INT TERM"))]
+)
 @pytest.mark.parametrize(("phase", "number"), moments(1, loop=2, start=1, end=1))
 def test_cosim_is_told_twice(names: str, phase: str, number: int, seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second comes during the clean-up and does not disturb it."""
