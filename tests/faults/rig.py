@@ -200,10 +200,11 @@ def check_end(run: Injection, codes: tuple[int, ...], *says: str, peer: str | No
     code, errors = run.ended(), run.errors
     run.expect(code in codes, f"exit status {code}, not one of {codes}")
     run.expect("Traceback" not in errors, "a traceback")
-    if code not in (0, -signal.SIGKILL):
+    if code > 0:
         for text in says:
             run.expect(text in errors, f"nothing says {text!r}")
-    status = {0: "finished", 3: "failed", 130: "interrupted", 143: "interrupted"}.get(code)
+    interrupted = dict.fromkeys((130, 143, -signal.SIGINT), "interrupted")
+    status = {0: "finished", 3: "failed", **interrupted}.get(code)
     if status is not None and run.manifest():
         run.expect(run.manifest()["status"] == status, f"the manifest says {run.manifest()['status']}")
         failure = run.out / "failure.json"
