@@ -7,7 +7,7 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--faults`: all injections instead of a sample; `--faults-seed`: other moments."""
-    parser.addoption("--faults", action="store_true", help="inject every fault, not a sample (about 6 minutes)")
+    parser.addoption("--faults", action="store_true", help="inject every fault, not a sample (6 to 9 minutes)")
     parser.addoption("--faults-seed", default="1", help="seed of the moments at which faults are injected")
 
 

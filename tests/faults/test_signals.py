@@ -20,8 +20,8 @@ LONGEST_GAP_S = 0.4
 def expected(run: Injection, phase: str, number: signal.Signals) -> tuple[int, ...]:
     """Exit statuses. Where the signal itself ends cosim, a shell shows the same number.
 
-    That is before the handlers are in place, and where Ctrl-C came while a module was being imported: CPython then kills
-    itself with SIGINT at its end (unhandled_keyboard_interrupt in pythonrun.c), although it was handled.
+    That is before the handlers are in place, and where Ctrl-C came while a module was being imported: CPython then
+    kills itself with SIGINT at its end (unhandled_keyboard_interrupt in pythonrun.c), although it was handled.
     """
     itself = (-number,) if phase == "boot" or number == signal.SIGINT else ()
     return (CODES[number], *itself, *(() if phase in ENDLESS else (0,)))
