@@ -70,9 +70,20 @@ def _remove_abandoned(base: Path) -> None:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.fstat(handle).st_uid == os.getuid() and not lock.parent.is_symlink():
-                    shutil.rmtree(lock.parent, ignore_errors=True)
+                    _remove_directory(lock.parent)
             finally:
                 os.close(handle)
+
+
+def _remove_directory(directory: Path) -> None:
+    """The lock goes last, so that what cannot be removed now, by a child that is dying still, is found again."""
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+    (directory / LOCK).unlink()
+    directory.rmdir()
 
 
 class Child(Requester):
