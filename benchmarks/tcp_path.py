@@ -45,9 +45,14 @@ def quantity(kind: Any) -> Callable[[str], int]:
     return read
 
 
+def size(text: str) -> int:
+    """A size with its unit, or a whole number of bytes."""
+    return int(text) if text.isascii() and text.isdigit() and int(text) else quantity(Size)(text)
+
+
 def size_or_none(text: str) -> int:
     """A size; 0 and "none" are none."""
-    return 0 if text in ("0", "none") else quantity(Size)(text)
+    return 0 if text in ("0", "none") else size(text)
 
 
 def gaps(text: str) -> tuple[int, ...]:
@@ -71,8 +76,8 @@ def arguments() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--rate", type=quantity(Rate), help='of the link, each way, such as "50Mbit/s"')
     add("--delay", type=quantity(Duration), help='one way, such as "22ms"')
-    add("--size", type=quantity(Size), help='of each message, such as "150kB"')
-    add("--reply", type=quantity(Size), default="1kB", help="size of each reply (default 1kB)")
+    add("--size", type=size, help='of each message, such as "150kB" or 150000')
+    add("--reply", type=size, default="1kB", help="size of each reply (default 1kB)")
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--period", type=quantity(PositiveDuration), help=f"from a send to the next (default {PERIOD})")
     pace.add_argument(

@@ -24,14 +24,19 @@ def message_ms(*arguments: str) -> list[float]:
     return found
 
 
+def test_sizes_may_be_whole_numbers_of_bytes() -> None:
+    assert message_ms("--size", "20000", "--messages", "1") == message_ms("--size", "20kB", "--messages", "1")
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
         (("--rate", "50"), "'50' has no unit: '50bit/s' or '50Mbit/s'?"),
         (("--delay", "22"), "'22' has no unit: '22ms' or '22s'?"),
-        (("--size", "150000"), "'150000' has no unit: '150000B' or '150000kB'?"),
+        (("--size", "0"), "'0' has no unit"),
+        (("--reply", "1x"), "'1x'"),
         (("--gaps", "50ms,1"), "'1' has no unit: '1ms' or '1s'?"),
-        (("--queue", "9"), "'9' has no unit"),
+        (("--queue", "-9"), "'-9'"),
         (("--drop", "-1"), "'-1' is not a whole number"),
         (("--drop", "105"), "--drop 105: the message has 104 segments"),
         (("--drop-reply", "2"), "the message has 1 segments"),
