@@ -1,4 +1,4 @@
-"""The distribution of latency where not every request was seen to end: Kaplan-Meier's estimate and its drawing."""
+"""The distribution of latency: the share of a tier's counted requests that were answered within a time."""
 
 from __future__ import annotations
 
@@ -20,108 +20,97 @@ CURVE_POINTS = 400
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 # Marks of requests censored at nearly the same time would cover one another, px.
 MARK_GAP = 4
-CENSORED = ("timeout", "cancelled")
 HEIGHT, TOP, LEFT, RIGHT = 330, 34, 60, WIDTH - 160
 BOTTOM = TOP + HEIGHT
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """`e2el_scheduled` of a tier's counted requests in ms, sorted.
+class Distribution:
+    """`e2el_scheduled` of a tier's counted requests in ms, sorted; those that their client cancelled are left out.
 
-    `answered` holds the ok ones. `censored` are known to take longer than this: timeouts, and those that their client
-    cancelled. `never` is the number of those that no time would have answered: error, rejected.
+    `answered` holds the ok ones. `censored` timed out: they are known to take longer than this. `never` is the number
+    of those that no time would have answered: error, rejected. `cancelled` is the number of those left out.
+
+    Groups of clients of a tier may have different timeouts. Whether a request is censored then depends on its group,
+    and an estimate such as Kaplan and Meier's (1958, J. Am. Stat. Assoc. 53:457-481) would be biased, so none is made:
+    up to the first timeout the shares are exact, past it they are bounds.
     """
 
     answered: NDArray[np.float64]
     censored: NDArray[np.float64]
     never: int
+    cancelled: int
 
     @property
     def n(self) -> int:
-        """Counted requests."""
+        """Counted requests that their client did not cancel."""
         return len(self.answered) + len(self.censored) + self.never
 
     @property
-    def last_ms(self) -> float:
-        """The longest time for which a request was watched; 0 without one."""
-        return max((float(values[-1]) for values in (self.answered, self.censored) if len(values)), default=0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """Share of requests answered within a time: `shares[k]` from `times_ms[k]` until the next."""
-
-    observed: Observed
-    times_ms: NDArray[np.float64]
-    shares: NDArray[np.float64]
+    def known_ms(self) -> float:
+        """The time up to which shares are exact: the first timeout; infinite without one."""
+        return float(self.censored[0]) if len(self.censored) else math.inf
 
     def share_within(self, ms: float) -> float | None:
-        """Share answered within a time; None without requests."""
+        """Answered requests within a time over `n`; the least that the share can be past `known_ms`; None for n = 0."""
         import numpy as np
 
-        if not self.observed.n:
-            return None
-        place = int(np.searchsorted(self.times_ms, ms, side="right")) - 1
-        return float(self.shares[place]) if place >= 0 else 0.0
+        return float(np.searchsorted(self.answered, ms, side="right")) / self.n if self.n else None
 
-    def quantile(self, share: float) -> float | None:
-        """The least time in ms within which this share is answered; None where the estimate does not reach it."""
+    def quantile_bounds(self, share: float) -> tuple[float, float]:
+        """Least and greatest time in ms within which this share can be answered; equal where it is known.
+
+        Nearest rank. The least is that of a system which answers a request right after its timeout, the greatest that
+        of one which never answers it. Infinite where the share is not reached. Needs n > 0.
+        """
         import numpy as np
 
-        # A sum of steps can miss the share by its rounding.
-        place = int(np.searchsorted(self.shares, share - 1e-9, side="left"))
-        return float(self.times_ms[place]) if place < len(self.times_ms) else None
+        rank = max(math.ceil(share * self.n - 1e-9), 1)
+        low, high = (
+            float(values[rank - 1]) if rank <= len(values) else math.inf
+            for values in (np.sort(np.concatenate([self.answered, self.censored])), self.answered)
+        )
+        return low, high
 
 
-def observe(population: Population, tier: str) -> Observed:
+def observe(population: Population, tier: str) -> Distribution:
     """What is known of a tier's counted requests."""
     import numpy as np
 
     places = population.select(tier)
     ms = population.e2el_scheduled_ns()[places] / NS_PER_MS
     kinds = column(population.outcome)[places]
-    censored = np.isin(kinds, [OUTCOMES.index(name) for name in CENSORED])
-    ok = kinds < OK_OUTCOMES
-    return Observed(np.sort(ms[ok]), np.sort(ms[censored]), int(len(ms) - ok.sum() - censored.sum()))
+    answered, censored = np.sort(ms[kinds < OK_OUTCOMES]), np.sort(ms[kinds == OUTCOMES.index("timeout")])
+    cancelled = int((kinds == OUTCOMES.index("cancelled")).sum())
+    return Distribution(answered, censored, len(ms) - len(answered) - len(censored) - cancelled, cancelled)
 
 
-def estimate(observed: Observed) -> Distribution:
-    """Kaplan-Meier's estimate of the share answered within a time.
-
-    Source: Kaplan and Meier (1958), J. Am. Stat. Assoc. 53:457-481, as in scipy.stats.ecdf. A request that is never
-    answered stays under observation for good: it is censored after everything else.
-    """
-    import numpy as np
-
-    if not len(observed.answered):
-        return Distribution(observed, np.empty(0), np.empty(0))
-    from scipy.stats import CensoredData, ecdf
-
-    forever = np.full(observed.never, observed.last_ms + 1.0)
-    found = ecdf(CensoredData(observed.answered, right=np.concatenate([observed.censored, forever]))).cdf
-    rises = np.diff(found.probabilities, prepend=0.0) > 0
-    return Distribution(observed, found.quantiles[rises], found.probabilities[rises])
+def share_text(distribution: Distribution, ms: float) -> str:
+    """The share answered within a time; with a sign where requests timed out before it, so that it may be more."""
+    share = distribution.share_within(ms)
+    if share is None:
+        return "-"
+    return ("\u2265 " if ms > distribution.known_ms else "") + f"{share:.1%}"
 
 
 def quantile_text(distribution: Distribution, share: float) -> str:
-    """A quantile in ms; `> T` where requests were watched for no longer, `never` where the rest has no answer."""
-    value = distribution.quantile(share)
-    if value is not None:
-        return f"{value:.1f}"
-    observed = distribution.observed
-    if not observed.n:
+    """A quantile in ms; `T to U` between bounds, a sign where only the lower is known, `never` without an answer."""
+    if not distribution.n:
         return "-"
-    return f"> {observed.last_ms:.0f}" if len(observed.censored) else "never"
+    low, high = distribution.quantile_bounds(share)
+    if low == high:
+        return "never" if math.isinf(low) else f"{low:.1f}"
+    return f"\u2265 {low:.1f}" if math.isinf(high) else f"{low:.1f} to {high:.1f}"
 
 
 def cdf(distributions: Mapping[str, Distribution], deadlines_ms: Mapping[str, float]) -> str:
-    """The curves as SVG, with the deadlines, a mark where a request was censored, and dashes where nothing is known."""
-    drawn = {tier: found for tier, found in distributions.items() if len(found.times_ms)}
+    """The curves as SVG, with the deadlines, a mark where a request was censored, and dashes where it is a bound."""
+    drawn = {tier: found for tier, found in distributions.items() if found.n}
     if not drawn:
         return ""
-    tails = [found.times_ms[min(int(len(found.times_ms) * 0.995), len(found.times_ms) - 1)] for found in drawn.values()]
-    longest_ms = 1.05 * max([*map(float, tails), *deadlines_ms.values()])
+    tails = [float(found.answered[int(len(found.answered) * 0.995)]) for found in drawn.values() if len(found.answered)]
+    watched = [float(found.censored[-1]) for found in drawn.values() if len(found.censored)]
+    longest_ms = 1.05 * max([*tails, *deadlines_ms.values()] or watched or [1.0])
 
     def x_of(ms: float) -> float:
         return LEFT + min(ms / longest_ms, 1.0) * (RIGHT - LEFT)
@@ -148,7 +137,7 @@ def cdf(distributions: Mapping[str, Distribution], deadlines_ms: Mapping[str, fl
             continue
         found, (colour, dash) = drawn[tier], colour_of(place)
         out += _curve(tier, found, x_of, colour, dash)
-        ends.append((_y(float(found.shares[-1])), _label(tier, found.observed), colour))
+        ends.append((_y(len(found.answered) / found.n), _label(tier, found), colour))
     y_label = -math.inf
     for y, label, colour in sorted(ends):
         y_label = max(y, y_label + 16)
@@ -158,33 +147,36 @@ def cdf(distributions: Mapping[str, Distribution], deadlines_ms: Mapping[str, fl
 
 
 def _curve(tier: str, found: Distribution, x_of: Callable[[float], float], colour: str, dash: str) -> list[str]:
-    observed = found.observed
-    count = min(len(found.times_ms), CURVE_POINTS)
-    path = [f"M{x_of(found.times_ms[0]):.1f} {_y(0):.1f}"]
-    for point in range(count):
-        k = (point + 1) * len(found.times_ms) // count - 1
-        path.append(f"H{x_of(found.times_ms[k]):.1f}V{_y(found.shares[k]):.1f}")
+    import numpy as np
+
+    known = int(np.searchsorted(found.answered, found.known_ms, side="right"))
     style = f' stroke-dasharray="{dash}"' if dash else ""
-    title = f"<title>{escape(_label(tier, observed))}</title>"
-    known_x = x_of(observed.last_ms) if len(observed.censored) else RIGHT
-    path.append(f"H{known_x:.1f}")
-    out = [f'<path class="curve" d="{"".join(path)}" stroke="{colour}"{style}>{title}</path>']
+    title = f"<title>{escape(_label(tier, found))}</title>"
+    known_x = x_of(found.known_ms)
+    path = f"M{x_of(0):.1f} {_y(0):.1f}{_stairs(found, 0, known, x_of)}H{known_x:.1f}"
+    out = [f'<path class="curve" d="{path}" stroke="{colour}"{style}>{title}</path>']
     if known_x < RIGHT:
-        out.append(
-            f'<path class="curve unknown" d="M{known_x:.1f} {_y(found.shares[-1]):.1f}H{RIGHT}" stroke="{colour}"/>'
-        )
+        path = f"M{known_x:.1f} {_y(known / found.n):.1f}{_stairs(found, known, len(found.answered), x_of)}H{RIGHT}"
+        out.append(f'<path class="curve bound" d="{path}" stroke="{colour}"><title>at least</title></path>')
     marks: list[tuple[float, float]] = []
-    for ms in observed.censored.tolist():
+    for ms in found.censored.tolist():
         if not marks or x_of(ms) - marks[-1][0] >= MARK_GAP:
             marks.append((x_of(ms), _y(found.share_within(ms) or 0.0)))
     if marks:
         drawn = "".join(f"M{x:.1f} {y - 5:.1f}v10" for x, y in marks)
-        out.append(f'<path class="curve censored" d="{drawn}" stroke="{colour}"><title>censored</title></path>')
+        out.append(f'<path class="curve censored" d="{drawn}" stroke="{colour}"><title>timed out</title></path>')
     return out
 
 
-def _label(tier: str, observed: Observed) -> str:
-    return f"{tier} ({len(observed.answered) / observed.n:.1%} ok)"
+def _stairs(found: Distribution, first: int, after: int, x_of: Callable[[float], float]) -> str:
+    """The steps of answered requests from `first` to before `after`, at most CURVE_POINTS of them."""
+    count = min(after - first, CURVE_POINTS)
+    places = [first + (point + 1) * (after - first) // count for point in range(count)]
+    return "".join(f"H{x_of(float(found.answered[k - 1])):.1f}V{_y(k / found.n):.1f}" for k in places)
+
+
+def _label(tier: str, found: Distribution) -> str:
+    return f"{tier} ({len(found.answered) / found.n:.1%} ok)"
 
 
 def _y(share: float) -> float:

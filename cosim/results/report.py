@@ -10,7 +10,7 @@ from typing import Any
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.results import charts
 from cosim.results.basis import KINDS, METHOD, grounds, verdict_text
-from cosim.results.distribution import QUANTILES, Distribution, cdf, estimate, observe, quantile_text
+from cosim.results.distribution import QUANTILES, Distribution, cdf, observe, quantile_text, share_text
 from cosim.results.metrics import LATENCIES, RATES, STATISTICS, bounded_from
 from cosim.results.parts import PARTS, in_order, part_of
 from cosim.results.population import Population, populate
@@ -69,7 +69,7 @@ def render(directory: Path, summary: dict[str, Any] | None = None) -> str:
     deadlines_ms = {name: ns / NS_PER_MS for name, ns in deadlines_ns.items()}
     tiers: dict[str, dict[str, Any]] = summary["tiers"]
     population = populate(read_requests(directory), tiers, deadlines_ns.values())
-    distributions = {name: estimate(observe(population, name)) for name in tiers}
+    distributions = {name: observe(population, name) for name in tiers}
     slow_parts = _slow_parts(population, tiers)
     environment = Environment(
         loader=PackageLoader("cosim.results"),
@@ -218,11 +218,12 @@ def _distribution_rows(
     return [
         {
             "tier": name,
-            "n": found.observed.n,
-            "answered": len(found.observed.answered),
-            "censored": len(found.observed.censored),
-            "never": found.observed.never,
-            "within": [found.share_within(ms) for ms in deadlines_ms.values()],
+            "n": found.n,
+            "answered": len(found.answered),
+            "censored": len(found.censored),
+            "never": found.never,
+            "cancelled": found.cancelled,
+            "within": [share_text(found, ms) for ms in deadlines_ms.values()],
             "quantiles": [quantile_text(found, share) for share in QUANTILES],
         }
         for name, found in distributions.items()

@@ -114,7 +114,7 @@ def test_the_page_says_what_the_verdict_rests_on(html: str) -> None:
         "egress are multiplied: cloud 0.5.",
         "docs/method.md",
         "the ceil(0.95 n)-th of its n by e2el (nearest rank): device cam-device-",
-        "Kaplan and Meier",
+        "The height of a curve at a deadline is the hit rate above",
         "access is the sum over 2 UEs",
         "max 6.4 Mbit/s",
         "the machine was steady while engines were executed (at most: waiting for a CPU 10 %",

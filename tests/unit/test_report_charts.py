@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from cosim.results import charts
-from cosim.results.distribution import cdf, estimate, observe, quantile_text
+from cosim.results.distribution import cdf, observe, quantile_text, share_text
 from cosim.results.population import Population, populate
 from cosim.results.records import Status
 from cosim.results.sla import SlaTally
@@ -24,6 +24,10 @@ def population(*latencies_ms: tuple[int, Status]) -> Population:
 
 def curves(svg: str) -> dict[str, str]:
     return {e.get("class") or "": e.get("d") or "" for e in ET.fromstring(svg).iter("path")}
+
+
+def heights(path: str) -> list[float]:
+    return [round((BOTTOM - float(y)) / HEIGHT, 3) for y in re.findall(r"V([\d.]+)", path)]
 
 
 def test_bars_are_as_long_as_their_parts() -> None:
@@ -63,63 +67,86 @@ def test_ticks_are_round(high: float, expected: list[float]) -> None:
     assert charts.ticks(0, high) == expected
 
 
-def test_the_estimate_is_that_of_kaplan_and_meier() -> None:
-    """By hand: of 6 watched, 1 answered at 100; of 5, 1 at 200; one is censored at 300; of 3, 1 at 400."""
-    found = estimate(
-        observe(
-            population((100, "ok"), (200, "ok"), (300, "timeout"), (400, "ok"), (900, "error"), (950, "rejected")),
-            "edge",
-        )
+def test_the_shares_are_bounds_past_the_first_timeout() -> None:
+    """By hand: of 6, answered at 100, 200 and 400; one timed out at 300 and may have its answer at any time after."""
+    found = observe(
+        population((100, "ok"), (200, "ok"), (300, "timeout"), (400, "ok"), (900, "error"), (950, "rejected")), "edge"
     )
-    survival = (5 / 6) * (4 / 5)
-    assert found.share_within(99.0) == 0
-    assert found.share_within(200.0) == pytest.approx(1 - survival)
-    assert found.share_within(399.0) == pytest.approx(1 - survival)
-    # Without censoring it would be 3 of 6; the one that timed out at 300 might have been answered by 400.
-    assert found.share_within(1e9) == pytest.approx(1 - survival * 2 / 3)
-    assert found.quantile(1 / 3) == 200.0
-    assert quantile_text(found, 0.5) == "400.0"
-    assert quantile_text(found, 0.6) == "> 400"
+    assert found.known_ms == 300.0
+    assert [found.share_within(ms) for ms in (99.0, 200.0, 300.0, 1e9)] == [0, 2 / 6, 2 / 6, 3 / 6]
+    assert [share_text(found, ms) for ms in (200.0, 300.0, 301.0, 400.0)] == [
+        "33.3%",
+        "33.3%",
+        "\u2265 33.3%",
+        "\u2265 50.0%",
+    ]
+    assert found.quantile_bounds(1 / 3) == (200.0, 200.0)
+    texts = [quantile_text(found, share) for share in (1 / 3, 0.5, 0.6, 0.7)]
+    assert texts == ["200.0", "300.0 to 400.0", "\u2265 400.0", "never"]
+
+
+def test_groups_with_different_timeouts_do_not_make_a_tier_look_better() -> None:
+    """One group always times out at 400 ms, the other is always answered: half is known."""
+    chats: list[tuple[int, Status]] = [(300 + 10 * k, "ok") for k in range(20)]
+    found = observe(population(*chats, *((400, "timeout") for _ in range(20))), "edge")
+    assert found.share_within(500.0) == found.share_within(1e9) == 0.5
+    assert share_text(found, 500.0) == "\u2265 50.0%"
+    texts = [quantile_text(found, share) for share in (0.25, 0.5, 0.9)]
+    assert texts == ["390.0", "400.0 to 490.0", "\u2265 450.0"]
+
+
+def test_one_timeout_leaves_only_what_is_longer_unknown() -> None:
+    found = observe(population((100, "ok"), (200, "ok"), (300, "ok"), (400, "timeout")), "edge")
+    texts = [quantile_text(found, share) for share in (0.5, 0.75, 0.9)]
+    assert texts == ["200.0", "300.0", "\u2265 400.0"]
 
 
 def test_what_is_never_answered_has_no_time() -> None:
-    found = estimate(observe(population((100, "ok"), (10, "error"), (10, "rejected")), "edge"))
+    found = observe(population((100, "ok"), (10, "error"), (10, "rejected")), "edge")
     assert found.share_within(1e9) == pytest.approx(1 / 3)
     assert quantile_text(found, 0.3) == "100.0"
     assert quantile_text(found, 0.5) == "never"
-    assert quantile_text(estimate(observe(population(), "edge")), 0.5) == "-"
+    empty = observe(population((5, "cancelled")), "edge")
+    assert (empty.n, empty.cancelled, quantile_text(empty, 0.5), share_text(empty, 9.0)) == (0, 1, "-", "-")
 
 
-def test_the_height_at_a_deadline_is_the_hit_rate_where_nothing_was_censored_before_it() -> None:
+def test_the_height_at_every_deadline_is_the_hit_rate() -> None:
     latencies: list[tuple[int, Status]] = [(k * 40, "ok") for k in range(1, 21)]
-    latencies += [(800, "timeout"), (700, "cancelled"), (30, "error"), (1, "rejected")]
+    latencies += [(200, "timeout"), (800, "timeout"), (300, "cancelled"), (30, "error"), (1, "rejected")]
     records = [ended(f"r-{k:03d}", k * MS, ms * MS, status) for k, (ms, status) in enumerate(latencies)]
-    tally = SlaTally({"premium": 500 * MS}, ["edge"])
+    deadlines_ms = (100, 200, 500, 1000)
+    tally = SlaTally({f"{ms}": ms * MS for ms in deadlines_ms}, ["edge"])
     for record in records:
-        if record.status != "cancelled":
-            tally.add(record)
-    (row,) = tally.rows()
-    found = estimate(observe(populate([r for r in records if r.status != "cancelled"], ["edge"], []), "edge"))
-    assert found.share_within(500.0) == pytest.approx(row["sla_hit_rate"])
+        tally.add(record)
+    found = observe(populate(records, ["edge"], []), "edge")
+    assert [found.share_within(ms) for ms in deadlines_ms] == [row["sla_hit_rate"] for row in tally.rows()]
 
 
-def test_the_curve_shows_what_is_censored_and_ends_where_knowledge_does() -> None:
-    known = estimate(observe(population((100, "ok"), (200, "ok"), (900, "ok"), (50, "error")), "edge"))
+def test_the_curve_is_a_bound_from_the_first_timeout_on() -> None:
+    known = observe(population((100, "ok"), (200, "ok"), (900, "ok"), (50, "error")), "edge")
     svg = cdf({"edge": known}, {"premium": 500.0})
-    heights = [float(y) for y in re.findall(r"V([\d.]+)", curves(svg)["curve"])]
-    assert [round((BOTTOM - y) / HEIGHT, 3) for y in heights] == [0.25, 0.5, 0.75]
+    assert heights(curves(svg)["curve"]) == [0.25, 0.5, 0.75]
     assert curves(svg)["curve"].endswith("H1000.0")
     assert "75.0% ok" in svg
     assert {"curve"} == {name for name in curves(svg) if name.startswith("curve")}
-    cut = estimate(observe(population((100, "ok"), (200, "timeout"), (210, "timeout")), "edge"))
+    cut = observe(population((100, "ok"), (200, "timeout"), (210, "timeout"), (300, "ok")), "edge")
     svg = cdf({"edge": cut}, {"premium": 500.0})
+    assert heights(curves(svg)["curve"]) == [0.25]
     assert not curves(svg)["curve"].endswith("H1000.0")
-    assert curves(svg)["curve unknown"].endswith("H1000")
+    assert heights(curves(svg)["curve bound"]) == [0.5]
+    assert curves(svg)["curve bound"].endswith("H1000")
     assert curves(svg)["curve censored"].count("M") == 2
-    assert cdf({"edge": estimate(observe(population((9, "error")), "edge"))}, {}) == ""
+
+
+def test_a_tier_without_an_answer_has_a_curve_at_zero() -> None:
+    for status in ("error", "timeout"):
+        svg = cdf({"edge": observe(population((9, status)), "edge")}, {})
+        assert curves(svg)["curve"].startswith(f"M60.0 {BOTTOM}H")
+        assert "edge (0.0% ok)" in svg
+    assert cdf({"edge": observe(population(), "edge")}, {}) == ""
 
 
 def test_marks_of_censored_requests_that_would_cover_one_another_are_one() -> None:
     many = population((1000, "ok"), *((400 + k % 3, "timeout") for k in range(300)))
-    svg = cdf({"edge": estimate(observe(many, "edge"))}, {})
+    svg = cdf({"edge": observe(many, "edge")}, {})
     assert curves(svg)["curve censored"].count("M") == 1
