@@ -111,6 +111,7 @@ class Serving:
         self._scheduled: dict[str, Attempt] = {}
         self._stepping = False
         self._steps = 0
+        self._noted = {"frontend_queue": 0, "egress_queue": 0}
 
     def attach(self, origin: Origin) -> None:
         """Say where requests come from and answers go."""
@@ -133,7 +134,16 @@ class Serving:
     def start_workers(self, now_ns: int) -> bool:
         """Begin what the front end and the egress can begin now; whether anything began."""
         began = [self._frontend.start(now_ns), self._egress.start(now_ns)]
+        self._note_queues(now_ns)
         return any(began)
+
+    def _note_queues(self, now_ns: int) -> None:
+        """Record how many wait for front end and egress, where that has changed; what begins at once never waited."""
+        lengths = {"frontend_queue": len(self._frontend), "egress_queue": len(self._egress)}
+        for metric, length in lengths.items():
+            if length != self._noted[metric]:
+                self._recorder.gauge(now_ns, self.engine.name, metric, {}, length)
+        self._noted = lengths
 
     def start_step(self, now_ns: int) -> bool:
         """Execute a step for real if the engine is idle and has requests; whether one began."""
@@ -257,6 +267,5 @@ class Serving:
         )
         self._recorder.step(EgressRecord(name, index, {rid: token.egress_ns for rid, token in tokens.items()}))
         end_ns = now_ns + result.duration_ns
-        gauges = {**result.gauges, "frontend_queue": len(self._frontend), "egress_queue": len(self._egress)}
-        for metric, value in gauges.items():
+        for metric, value in result.gauges.items():
             self._recorder.gauge(end_ns, name, metric, {}, value)

@@ -27,6 +27,7 @@ class Recorded:
 
     requests: list[RequestRecord] = field(default_factory=list)
     lines: list[StepsLine] = field(default_factory=list)
+    gauges: list[tuple[int, str, float]] = field(default_factory=list)  # ns, metric, value
     trace: list[tuple[int, str]] = field(default_factory=list)
     invariants: Invariants = field(default_factory=Invariants)
     account: Accounted | None = None
@@ -39,7 +40,7 @@ class Recorded:
         self.lines.append(record)
 
     def gauge(self, t_ns: int, source: str, metric: str, labels: dict[str, str], value: float) -> None:
-        pass
+        self.gauges.append((t_ns, metric, value))
 
     def observe(self, t_ns: int, text: str) -> None:
         self.trace.append((t_ns, text))

@@ -54,6 +54,19 @@ def test_front_end_is_a_fifo_beside_the_steps() -> None:
     """)
 
 
+def test_queues_before_front_end_and_egress_are_recorded_when_they_change() -> None:
+    """What begins at once has not waited; c waits for two prompts to be rendered, then for two chunks to be written."""
+    tiers = {"edge": {"path": "edge", "engine": stub(frontend="2ms", egress="20ms")}}
+    data = scenario(duration="1ms", tiers=tiers, clients=asks_once_each("a", "b", "c", output_tokens=1))
+    gauges = simulate(data).gauges
+    waiting = {
+        name: [(t_ns // MS, value) for t_ns, metric, value in gauges if metric == name]
+        for name in ("frontend_queue", "egress_queue")
+    }
+    # Prompts at 23; a's prefill ends at 35 and is written until 55, b's and c's end at 45 and are written until 95.
+    assert waiting == {"frontend_queue": [(23, 2), (25, 1), (27, 0)], "egress_queue": [(45, 2), (55, 1), (75, 0)]}
+
+
 def test_a_step_sees_everything_that_arrived_up_to_its_start() -> None:
     """With a front end that takes no time, both prompts of one instant share the first step."""
     tiers = {"edge": {"path": "edge", "engine": stub(frontend="0ms", egress="0ms")}}
