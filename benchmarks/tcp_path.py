@@ -12,6 +12,7 @@ connection whose handshake is done before the first. The link has the rate and t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from cosim.bridge.errors import ChildError
 from cosim.scenario.units import Duration, PositiveDuration, Rate, Size
 
 PERIOD = "0.5s"
+MOST_MTU_BYTES = 9_000
 
 
 def quantity(kind: Any) -> Callable[[str], int]:
@@ -60,12 +62,12 @@ def gaps(text: str) -> tuple[int, ...]:
     return tuple(quantity(Duration)(part) for part in text.split(","))
 
 
-def count(least: int) -> Callable[[str], int]:
+def count(least: int, most: int = 1_000_000) -> Callable[[str], int]:
     """A reader of a whole number."""
 
     def read(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text) <= 1_000_000:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to 1000000")
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
         return int(text)
 
     return read
@@ -103,9 +105,9 @@ def arguments() -> argparse.ArgumentParser:
     add("--drop", type=count(0), default=0, help="lose this segment (from 1) of the first measured message once")
     add("--drop-reply", type=count(0), default=0, help="the same of that message's reply")
     add("--messages", type=count(1), default=6, help="how many are measured (default 6)")
-    add("--mtu", type=count(576), default=MTU_BYTES, help=f"bytes of an IP packet (default {MTU_BYTES})")
+    add("--mtu", type=count(576, MOST_MTU_BYTES), default=MTU_BYTES, help=f"of an IP packet (default {MTU_BYTES})")
     add("--tls", choices=("on", "off"), default="off", help="a TLS handshake before the first message (ns-3 only)")
-    add("--seed", type=int, default=1, help="of ns-3's random streams; nothing here draws from them")
+    add("--seed", type=count(0, 2**63 - 1), default=1, help="of ns-3's random streams; nothing here draws from them")
     add("--linux", action="store_true", help="measure this kernel's TCP instead (root, /dev/net/tun)")
     add("--pcap", type=Path, metavar="DIR", help="write the packets there")
     add("--table", action="store_true", help="measure every row of Linux's figures")
@@ -180,13 +182,18 @@ def main() -> int:
             result = measure(exchange_of(options), options)
             if not options.json:
                 print(" ".join(f"{value:.1f}" for value in result["message_ms"]))
+        if options.json:
+            print(json.dumps(result))
+        sys.stdout.flush()
     except ValueError as error:
         parser.error(str(error))
-    except (ChildError, on_ns3.NeverArrived, on_linux.RigError) as error:
+    except (ChildError, on_ns3.NeverArrived, on_linux.RigError, OSError) as error:
         print(f"tcp_path: {error}", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
         return 3
-    if options.json:
-        print(json.dumps(result))
+    except KeyboardInterrupt:
+        return 130
     return 0 if fine else 1
 
 

@@ -103,7 +103,9 @@ class _Client:
             for delivery in deliveries:
                 if isinstance(delivery, Delivered) and delivery.message == message:
                     return delivery.t_ns
-            if now_ns >= at_ns + LONGEST_NS or not deliveries:
+            if now_ns >= at_ns + LONGEST_NS:
+                raise NeverArrived(f"message {message} of {n_bytes} bytes took more than {LONGEST_NS // NS_PER_S} s")
+            if not deliveries:
                 raise NeverArrived(f"TCP gave up message {message} of {n_bytes} bytes")
 
     def _close(self) -> None:
