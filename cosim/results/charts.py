@@ -79,10 +79,13 @@ def ticks(low: float, high: float, about: int = 8) -> list[float]:
 
 
 def waterfall(bars: Sequence[Bar]) -> str:
-    """Bars of parts in ms, on one scale, in the order in which a request passes through them."""
-    longest_ms = max((bar.total_ms for bar in bars), default=0.0)
-    if longest_ms <= 0:
+    """Bars of parts in ms, on one scale, in the order in which a request passes through them.
+
+    A bar without parts is a row with its note.
+    """
+    if not bars:
         return ""
+    longest_ms = max(bar.total_ms for bar in bars) or 1.0
     top = 6
     tops: list[float] = []
     y: float = top
@@ -120,7 +123,8 @@ def waterfall(bars: Sequence[Bar]) -> str:
                     f'fill="{_ink(colour)}">{escape(name)}</text>'
                 )
             at_ms += ms
-        out.append(text(LABEL_WIDTH + at_ms * scale + 6, middle + 5, f"{bar.total_ms:.1f} ms{bar.note}", "value"))
+        words = f"{bar.total_ms:.1f} ms{bar.note}" if bar.parts_ms else bar.note
+        out.append(text(LABEL_WIDTH + at_ms * scale + 6, middle + 5, words, "value"))
     return "".join([*out, "</svg>"])
 
 

@@ -103,6 +103,17 @@ def quantile_text(distribution: Distribution, share: float) -> str:
     return f"\u2265 {low:.1f}" if math.isinf(high) else f"{low:.1f} to {high:.1f}"
 
 
+def unanswered_text(tier: str, distribution: Distribution) -> str:
+    """A sentence about a tier of which no counted request was answered; empty for any other."""
+    if len(distribution.answered) or not distribution.n:
+        return ""
+    ends = [(len(distribution.censored), "timed out"), (distribution.never, "ended as error or rejected")]
+    said = " and ".join(f"{count} {words}" for count, words in ends if count)
+    return (
+        f"Tier {tier} answered none of its {distribution.n} counted requests: {said}; it has no latencies to compare."
+    )
+
+
 def cdf(distributions: Mapping[str, Distribution], deadlines_ms: Mapping[str, float]) -> str:
     """The curves as SVG, with the deadlines, a mark where a request was censored, and dashes where it is a bound."""
     drawn = {tier: found for tier, found in distributions.items() if found.n}

@@ -94,6 +94,9 @@ class LinkSeries:
             if rate.binned:
                 path = line_of(rate, rate.mean, HEIGHT, greatest)
                 track.shapes.append(f'<path class="stair" stroke="{rate_colour}" d="{path}"/>')
+        if link.dropped.total:
+            # Before the queue: a low track has room for two notes.
+            track.notes.append(f"{link.dropped.total:.0f} dropped")
         if longest >= NOTABLE_QUEUE_BYTES:
             track.notes.append(f"queue {n_bytes(longest)}")
             track.shapes.append(
@@ -101,7 +104,6 @@ class LinkSeries:
                 f"<title>{escape(name)}: longest queue, max {n_bytes(longest)}</title></path>"
             )
         if link.dropped.total:
-            track.notes.append(f"{link.dropped.total:.0f} dropped")
             marks = "".join(
                 f"M{x_ms((start + end) / 2)} 0v{HEIGHT}"
                 for start, end, high in zip(dropped.edges_ns, dropped.edges_ns[1:], dropped.high, strict=False)

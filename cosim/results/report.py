@@ -10,12 +10,12 @@ from typing import Any
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.results import charts
 from cosim.results.basis import KINDS, METHOD, grounds, verdict_text
-from cosim.results.distribution import QUANTILES, Distribution, cdf, observe, quantile_text, share_text
+from cosim.results.distribution import QUANTILES, Distribution, cdf, observe, quantile_text, share_text, unanswered_text
 from cosim.results.metrics import LATENCIES, RATES, STATISTICS, bounded_from
 from cosim.results.parts import PARTS, in_order, part_of
 from cosim.results.population import Population, populate
 from cosim.results.sla import ASSUMPTION
-from cosim.results.slowest import Slow, percentile_request, slowest
+from cosim.results.slowest import Excess, Slow, percentile_request, slowest
 from cosim.results.store import (
     REPORT,
     SCENARIO,
@@ -82,6 +82,7 @@ def render(directory: Path, summary: dict[str, Any] | None = None) -> str:
     return environment.get_template(TEMPLATE).render(
         summary=summary,
         verdict_text=verdict_text(summary, manifest, objectives.get("validity") or {}),
+        unanswered=[text for name, found in distributions.items() if (text := unanswered_text(name, found))],
         grounds=grounds(summary, manifest, scenario),
         ground_kinds=KINDS,
         method=METHOD,
@@ -185,6 +186,8 @@ def _bars(
         if tier["parts_ms"]:
             few = f" ({tier['completed']} of {tier['n']} ok)" if tier["completed"] < tier["n"] else ""
             yield charts.Bar(name, tier["parts_ms"], note=few)
+        elif tier["n"]:
+            yield charts.Bar(name, {}, note=f"{tier['completed']} of {tier['n']} ok")
         if name in slow_parts:
             yield charts.Bar(f"{name} p95", slow_parts[name][1], second=True)
 
@@ -243,13 +246,20 @@ def _slow_rows(requests: list[Slow]) -> list[dict[str, object]]:
             "from_ms": (slow.scheduled_ns - 0.1 * (slow.end_ns - slow.scheduled_ns)) / NS_PER_MS,
             "to_ms": (slow.end_ns + 0.1 * (slow.end_ns - slow.scheduled_ns)) / NS_PER_MS,
             "bar": charts.strip({name: ns / NS_PER_MS for name, ns in slow.parts_ns.items()}, longest_ms[slow.tier]),
-            "unusual": [
-                f"{excess.part} {excess.value_ns / NS_PER_MS:.1f} ms (median {excess.median_ns / NS_PER_MS:.1f} ms)"
-                for excess in slow.unusual
-            ],
+            "unusual": _unusual(slow.unusual),
         }
         for slow in requests
     ]
+
+
+def _unusual(parts: list[Excess] | None) -> str:
+    """What stood out in a request, in words."""
+    if parts is None:
+        return "no ok request to compare with"
+    texts = [
+        f"{part.part} {part.value_ns / NS_PER_MS:.1f} ms (median {part.median_ns / NS_PER_MS:.1f} ms)" for part in parts
+    ]
+    return ", ".join(texts) or "nothing"
 
 
 def _links(manifest: dict[str, Any]) -> list[dict[str, Any]]:

@@ -26,7 +26,10 @@ class Excess:
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """A request: its parts in ns add up to `e2el_ns`; `unusual` holds the parts that made it slow."""
+    """A request: its parts in ns add up to `e2el_ns`; `unusual` holds the parts that made it slow.
+
+    It is None where the tier has no ok request to compare with.
+    """
 
     request_id: str
     tier: str
@@ -35,7 +38,7 @@ class Slow:
     end_ns: int
     e2el_ns: int
     parts_ns: dict[str, int]
-    unusual: list[Excess]
+    unusual: list[Excess] | None
 
 
 def percentile_request(population: Population, tier: str, quantile: float) -> int | None:
@@ -90,10 +93,10 @@ def _row(population: Population, tier: str, place: int, medians_ns: dict[str, in
     )
 
 
-def unusual(parts_ns: dict[str, int], medians_ns: dict[str, int]) -> list[Excess]:
-    """The parts that exceed their medians most, largest excess first, small ones left out."""
+def unusual(parts_ns: dict[str, int], medians_ns: dict[str, int]) -> list[Excess] | None:
+    """The parts that exceed their medians most, largest excess first, small ones left out; None without medians."""
     if not medians_ns:
-        return []
+        return None
     excess_ns = {name: value - medians_ns.get(name, 0) for name, value in parts_ns.items()}
     total_ns = sum(value for value in excess_ns.values() if value > 0)
     largest = sorted(excess_ns, key=lambda name: (-excess_ns[name], name))[:NOTABLE_PARTS]

@@ -183,6 +183,16 @@ def test_hygiene_is_shown_where_it_was_measured(run: Path) -> None:
     assert "Not measured (replayed or stub steps)." in render(run, summary)
 
 
+def test_a_tier_without_an_answer_is_named_everywhere(tmp_path: Path) -> None:
+    requests = [ended(f"r-{k}", k * S, 300 * MS, "timeout") for k in range(3)] + [ended("e", 3 * S, 9 * MS, "error")]
+    html = render(write_run(tmp_path / "run", requests, [step()]))
+    text = " ".join(" ".join(Page(html).text).split())
+    assert "Tier edge answered none of its 4 counted requests: 3 timed out and 1 ended as error or rejected" in text
+    assert ">0 of 4 ok<" in html
+    assert "edge (0.0% ok)" in html
+    assert text.count("no ok request to compare with") == 4
+
+
 def test_a_link_that_carried_nothing_is_counted_and_not_listed(tmp_path: Path) -> None:
     link = {"up": True, "n_bytes": 5, "dropped_queue": 0, "dropped_loss": 0, "max_queue_bytes": 0}
     links = [{"link": f"access/ue-{k}", "packets": k % 3, **link} for k in range(90)]

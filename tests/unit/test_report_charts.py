@@ -51,6 +51,14 @@ def test_a_mean_of_few_says_of_how_many() -> None:
     assert ">30.0 ms (3 of 75 ok)<" in svg
 
 
+def test_a_tier_without_an_answer_has_a_row_without_a_bar() -> None:
+    svg = charts.waterfall([charts.Bar("edge", {"decode": 30.0}), charts.Bar("far", {}, note="0 of 75 ok")])
+    assert ">far<" in svg
+    assert ">0 of 75 ok<" in svg
+    assert ">0 of 75 ok<" in charts.waterfall([charts.Bar("far", {}, note="0 of 75 ok")])
+    assert charts.waterfall([]) == ""
+
+
 def test_the_strip_of_a_request_fills_its_share_of_the_scale() -> None:
     svg = ET.fromstring(charts.strip({"decode": 25.0, "up_wan": 25.0}, 100.0))
     rects = [(float(e.get("x") or 0), float(e.get("width") or 0)) for e in svg.iter("rect")]

@@ -205,6 +205,9 @@ def test_links_are_summed_over_ues_and_say_when_they_dropped() -> None:
         "packets dropped at the queue or lost": ("3", "", ""),
     }
     titles = [e.findtext("title") for e in plot(drawing).iter("path")]
+    texts = [e.text for e in ET.fromstring(drawing.svg).iter("text")]
+    # Of a queue and of drops, which both have no room, the drops are said.
+    assert {"max 6 Mbit/s", "3 dropped"} <= set(texts)
     assert titles == ["access up: rate, max 6 Mbit/s", "access up: longest queue, max 90 kB", "packets dropped"]
     rate, _, drops = (e.get("d") or "" for e in plot(drawing).iter("path"))
     # The window that ends at 1 s began 0.1 s before.
