@@ -29,7 +29,7 @@ SOURCE_WORDS: dict[str, tuple[Kind, str]] = {
 # Limits of `validity` on what was executed.
 STEADY = {
     "max_cpu_wait_share": "waiting for a CPU",
-    "max_other_load": "other programs' use of the CPUs",
+    "max_other_load": "other programs' or a hypervisor's use of the CPUs",
     "max_step_drift": "drift of equal steps",
 }
 OVERRUN = {

@@ -108,8 +108,8 @@ def summarise(directory: Path) -> dict[str, Any]:
     engine_summaries = {name: _engine_summary(engines[name], virtual_ns) for name in sorted(engines)}
     evidence.hygiene = {name: engine["hygiene"] for name, engine in engine_summaries.items() if engine["hygiene"]}
     machine_use = _machine_use(_mapping(manifest.get("machine_use")))
-    elsewhere = _engines_elsewhere(tier_infos)
-    evidence.machine_use = machine_use if evidence.hygiene and not evidence.hygiene.keys() & elsewhere else None
+    evidence.elsewhere = _engines_elsewhere(tier_infos)
+    evidence.machine_use = machine_use if evidence.hygiene.keys() - evidence.elsewhere.keys() else None
     n_bytes = _bytes(manifest, evidence)
     verdict = judge(evidence)
     summary: dict[str, Any] = {
@@ -231,10 +231,10 @@ def _machine_use(use: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _engines_elsewhere(tier_infos: dict[str, dict[str, Any]]) -> set[str]:
-    """Engines whose hardware is an address: this machine's load is not theirs."""
+def _engines_elsewhere(tier_infos: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """The address of each engine whose hardware names one: this machine's load is not theirs."""
     return {
-        str(name)
+        str(name): str(info["hardware"]).split()[0]
         for info in tier_infos.values()
         if "://" in str(info.get("hardware"))
         for name in info.get("engines") or []

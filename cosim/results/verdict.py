@@ -44,7 +44,8 @@ class Evidence:
 
     `ended` and `step_lines` are the lines found in requests.jsonl and steps.jsonl, `lines` those that were written.
     `tiers` holds every tier that has clients, `hygiene` the figures of each engine that executed something.
-    `machine_use` holds shares of this machine's CPUs if an engine executed something on it.
+    `machine_use` holds shares of this machine's CPUs if an engine executed something on it; `elsewhere` holds the
+    address of an engine's host on another machine.
     `recorded`: disturbances of the runs whose steps this one repeats.
     `unbalanced`, `parts_off` name connections and requests.
     """
@@ -63,6 +64,7 @@ class Evidence:
     max_step_drift: float | None = None
     machine_use: dict[str, Any] | None = None
     hygiene: dict[str, dict[str, Any]] = field(default_factory=dict)
+    elsewhere: dict[str, str] = field(default_factory=dict)
     recorded: list[str] = field(default_factory=list)
     extrapolated: dict[str, int] = field(default_factory=dict)
     unbalanced: Cases = field(default_factory=Cases)
@@ -172,30 +174,34 @@ def _errors(evidence: Evidence) -> list[str]:
 
 
 def _other_load(evidence: Evidence) -> list[str]:
+    """What a hypervisor takes away is other load too: the engines do not get it."""
     use, limit = evidence.machine_use, evidence.max_other_load
-    if use is None or limit is None or use["other_share"] <= limit:
+    if use is None or limit is None or use["other_share"] + use["stolen_share"] <= limit:
         return []
     return [
-        f"{OTHER_LOAD}other programs used {use['other_share']:.0%} of this machine's {use['cpus']} CPU(s) while "
-        f"engines were executed (validity.max_other_load allows {limit:.0%}): stop them and run again; `cosim doctor` "
-        "says how busy the machine is"
+        f"{OTHER_LOAD}other programs used {use['other_share']:.0%} of this machine's {use['cpus']} CPU(s) and a "
+        f"hypervisor took {use['stolen_share']:.0%} while engines were executed (validity.max_other_load allows "
+        f"{limit:.0%}): stop other programs, here or beside this virtual machine, and run again; `cosim doctor` says "
+        "how busy the machine is"
     ]
 
 
 def _waiting(evidence: Evidence) -> list[str]:
     if evidence.max_cpu_wait_share is None:
         return []
-    engines = Cases()
+    engines, machines = Cases(), dict[str, None]()
     for name, hygiene in evidence.hygiene.items():
         share = hygiene["cpu_wait_share"]
         if share is not None and share > evidence.max_cpu_wait_share:
             engines.add(f"{name} {share:.1%}")
+            address = evidence.elsewhere.get(name)
+            machines["this machine" if address is None else f"the machine of {address}"] = None
     if not engines.count:
         return []
     return [
         f"{OTHER_LOAD}engines spent a share of their executed time waiting for a CPU: {engines} "
-        f"(validity.max_cpu_wait_share allows {evidence.max_cpu_wait_share:.1%}): something else ran on this machine; "
-        "stop it and run again"
+        f"(validity.max_cpu_wait_share allows {evidence.max_cpu_wait_share:.1%}): something else ran on "
+        f"{' and on '.join(machines)}; stop it and run again"
     ]
 
 

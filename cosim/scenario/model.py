@@ -51,7 +51,9 @@ class Validity(Section):
         0.1, description="Share of an engine's executed time that may have been spent waiting for a CPU."
     )
     max_other_load: Ratio = Field(
-        0.25, description="Share of this machine's CPUs that other programs may have used while engines were executed."
+        0.25,
+        description="Share of this machine's CPUs that other programs or a hypervisor may have used while engines were "
+        "executed on it.",
     )
     max_step_drift: Ratio = Field(
         0.5, description="Change of the time of equal steps over the run; INVALID if its 95 % interval lies beyond."

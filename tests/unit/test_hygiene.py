@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from cosim.bridge.messages import Conditions, Signature
@@ -168,16 +169,48 @@ def test_other_programs_are_a_reason_where_something_was_executed(tmp_path: Path
     summary = run_of(tmp_path, steps(noisy(100, 0.02)), machine_use=use)
     assert summary["machine_use"] == {"cpus": 2, "own_share": 0.45, "other_share": 0.5, "stolen_share": 0.05}
     (reason,) = summary["reasons"]
-    assert reason.startswith("cpu: other programs used 50% of this machine's 2 CPU(s) while engines were executed (")
+    assert reason.startswith(
+        "cpu: other programs used 50% of this machine's 2 CPU(s) and a hypervisor took 5% while engines"
+    )
     replayed = [step(source="replayed", wall_start_ns=None, wall_end_ns=None)]
     assert run_of(tmp_path / "b", replayed, machine_use=use)["verdict"] == "VALID"
-    tiers = manifest()["objectives"]["tiers"]
-    tiers["edge"]["hardware"] = "tcp://engines.example:5555 cpu"
-    objectives = manifest()["objectives"] | {"tiers": tiers}
-    elsewhere = run_of(tmp_path / "d", steps(noisy(100, 0.02)), machine_use=use, objectives=objectives)
+    elsewhere = run_of(tmp_path / "d", steps(noisy(100, 0.02)), machine_use=use, objectives=partly_elsewhere())
     assert elsewhere["verdict"] == "VALID"
-    use["busy_ns"] = 13 * S
+    use["busy_ns"] = 11 * S
     assert run_of(tmp_path / "c", steps(noisy(100, 0.02)), machine_use=use)["verdict"] == "VALID"
+
+
+def partly_elsewhere() -> dict[str, Any]:
+    """Objectives of a run whose tier edge alone has its engine on another machine."""
+    objectives: dict[str, Any] = manifest()["objectives"]
+    objectives["tiers"]["edge"]["hardware"] = "tcp://engines.example:5555 cpu"
+    return objectives
+
+
+def test_an_engine_elsewhere_leaves_other_programs_here_to_be_judged(tmp_path: Path) -> None:
+    use = {"cpus": 2, "wall_ns": 10 * S, "busy_ns": 19 * S, "own_ns": 9 * S, "stolen_ns": 0}
+    lines = steps(noisy(100, 0.02))
+    both = [*lines, step(engine="cloud")]
+    (reason,) = run_of(tmp_path, both, machine_use=use, objectives=partly_elsewhere())["reasons"]
+    assert reason.startswith("cpu: other programs used 50%")
+
+
+def test_what_a_hypervisor_takes_is_other_load(tmp_path: Path) -> None:
+    use = {"cpus": 2, "wall_ns": 10 * S, "busy_ns": 11 * S, "own_ns": 9 * S, "stolen_ns": 4 * S}
+    (reason,) = run_of(tmp_path, steps(noisy(100, 0.02)), machine_use=use)["reasons"]
+    assert reason.startswith("cpu: other programs used 10% of this machine's 2 CPU(s) and a hypervisor took 20% while")
+
+
+def test_waiting_is_said_of_the_machine_where_it_was(tmp_path: Path) -> None:
+    waits = steps(noisy(100, 0.02), wait_share=0.34)
+    (reason,) = run_of(tmp_path / "a", waits)["reasons"]
+    assert "something else ran on this machine; stop it" in reason
+    (reason,) = run_of(tmp_path / "b", waits, objectives=partly_elsewhere())["reasons"]
+    assert "something else ran on the machine of tcp://engines.example:5555; stop it" in reason
+    here = [msgspec.structs.replace(line, engine="cloud") for line in waits]
+    (reason,) = run_of(tmp_path / "c", [*waits, *here], objectives=partly_elsewhere())["reasons"]
+    # Engines are named in their order in the summary: cloud before edge.
+    assert "ran on this machine and on the machine of tcp://engines.example:5555; stop it" in reason
 
 
 def test_a_run_from_before_the_machine_was_watched_has_no_reasons(tmp_path: Path) -> None:
