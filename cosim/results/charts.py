@@ -10,7 +10,7 @@ from html import escape
 from cosim.results.parts import in_order, part_of
 
 WIDTH = 1160
-LABEL_WIDTH = 130
+LABEL_WIDTH, LABEL_LETTERS = 130, 17
 # Row and bar of a tier's own bar and of one that follows it, in px.
 ROW, BAR = 38, 28
 SECOND_ROW, SECOND_BAR = 30, 20
@@ -104,7 +104,8 @@ def waterfall(bars: Sequence[Bar]) -> str:
     for bar, y in zip(bars, tops, strict=True):
         height = SECOND_BAR if bar.second else BAR
         middle = y + (SECOND_ROW if bar.second else ROW) / 2
-        out.append(text(LABEL_WIDTH - 8, middle + 5, bar.label, "tick" if bar.second else "label", "end"))
+        label, kind = shorten(bar.label, LABEL_LETTERS), "tick" if bar.second else "label"
+        out.append(text(LABEL_WIDTH - 8, middle + 5, label, kind, "end", bar.label))
         at_ms = 0.0
         for name in in_order(bar.parts_ms):
             ms = bar.parts_ms[name]
@@ -174,9 +175,18 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
     return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> str:
-    """A line of text of a class of the style sheet."""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+def text(x: float, y: float, words: str, kind: str, anchor: str = "start", full: str = "") -> str:
+    """A line of text of a class of the style sheet; where it is not `full`, that is its tooltip."""
+    title = f"<title>{escape(full)}</title>" if full and full != words else ""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{title}{escape(words)}</text>'
+
+
+def shorten(words: str, letters: int) -> str:
+    """Words of at most so many letters: the beginning and the end of longer ones, which tell names apart."""
+    if len(words) <= letters:
+        return words
+    end = (letters - 1) // 2
+    return f"{words[: letters - 1 - end]}\u2026{words[-end:]}"
 
 
 def _ink(colour: str) -> str:

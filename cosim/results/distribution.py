@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from cosim.clock import NS_PER_MS
-from cosim.results.charts import WIDTH, colour_of, line, open_svg, text, ticks
+from cosim.results.charts import WIDTH, colour_of, line, open_svg, shorten, text, ticks
 from cosim.results.population import OK_OUTCOMES, OUTCOMES, Population, column
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ CURVE_POINTS = 400
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 # Marks of requests censored at nearly the same time would cover one another, px.
 MARK_GAP = 4
+# Of a tier or a class; longer names are shortened.
+NAME_LETTERS = 11
 HEIGHT, TOP, LEFT, RIGHT = 330, 34, 60, WIDTH - 160
 BOTTOM = TOP + HEIGHT
 
@@ -141,19 +143,22 @@ def cdf(distributions: Mapping[str, Distribution], deadlines_ms: Mapping[str, fl
         level = 1 - level if x - previous_x < 130 else 0
         previous_x = x
         out.append(line(x, TOP - 4, x, BOTTOM, "deadline"))
-        out.append(text(x, TOP - 8 - 12 * level, f"{name} {deadline_ms:g} ms", "tick", "middle"))
-    ends: list[tuple[float, str, str]] = []
+        label = f"{shorten(name, NAME_LETTERS)} {deadline_ms:g} ms"
+        out.append(text(x, TOP - 8 - 12 * level, label, "tick", "middle", f"{name} {deadline_ms:g} ms"))
+    ends: list[tuple[float, str, str, str]] = []
     for place, tier in enumerate(distributions):
         if tier not in drawn:
             continue
         found, (colour, dash) = drawn[tier], colour_of(place)
         out += _curve(tier, found, x_of, colour, dash)
-        ends.append((_y(len(found.answered) / found.n), _label(tier, found), colour))
+        ends.append(
+            (_y(len(found.answered) / found.n), _label(shorten(tier, NAME_LETTERS), found), _label(tier, found), colour)
+        )
     y_label = -math.inf
-    for y, label, colour in sorted(ends):
+    for y, label, full, colour in sorted(ends):
         y_label = max(y, y_label + 16)
         out.append(f'<rect x="{RIGHT + 8}" y="{y_label - 5:.1f}" width="10" height="10" fill="{colour}"/>')
-        out.append(text(RIGHT + 23, y_label + 4, label, "value"))
+        out.append(text(RIGHT + 23, y_label + 4, label, "value", full=full))
     return "".join([*out, "</svg>"])
 
 

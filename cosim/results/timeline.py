@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from cosim.clock import NS_PER_S
-from cosim.results.charts import ticks
+from cosim.results.charts import shorten, text, ticks
 from cosim.results.engine_tracks import QUEUES, STEP_COLOURS, engine_tracks, queue_series
 from cosim.results.link_tracks import LINK_COLOURS, METRICS, LinkSeries
 from cosim.results.population import Population
@@ -126,10 +126,8 @@ def _draw(groups: dict[str, list[Track]], end_ns: int, events: list[tuple[int, s
 def _labels(track: Track, y: float) -> list[str]:
     middle = y + track.height / 2
     words = track.label or track.name
-    if len(words) > LABEL_LETTERS:
-        words = "\u2026" + words[1 - LABEL_LETTERS :]
     kind = "tick" if track.label else "label"
-    out = [f'<text class="{kind}" x="{LEFT - 8}" y="{middle + 4:.1f}" text-anchor="end">{escape(words)}</text>']
+    out = [text(LEFT - 8, middle + 4, shorten(words, LABEL_LETTERS), kind, "end", words)]
     # Two lines fit beside all but the lowest tracks; a third one is in the table of numbers.
     notes = track.notes[: max(track.height // 12, 1)]
     top = middle + 4 - 6 * (len(notes) - 1)

@@ -15,7 +15,7 @@ from cosim.results.report import write_report
 from docs.screenshot import find_chromium
 from tests.chromium import Page
 from tests.lockstep import chat, scenario
-from tests.results_factory import made_up_run
+from tests.results_factory import MS, S, ended, made_up_run, step, write_run
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = find_chromium()
@@ -140,6 +140,16 @@ def test_it_fits(page: Page, media: str, width: int) -> None:
         assert page.evaluate("getComputedStyle(document.querySelector('button')).display") == "none"
     page.media("screen")
     page.resize(1280)
+
+
+def test_long_names_scroll_within_their_tables(tmp_path: Path) -> None:
+    assert CHROMIUM is not None
+    tiers = [f"tier{k}-" + 55 * "W" for k in range(10)]
+    requests = [ended(f"{tier}-{k}", k * S, 300 * MS, tier=tier) for tier in tiers for k in range(3)]
+    directory = write_run(tmp_path / "run", requests, [step(engine) for engine in tiers], name=200 * "W")
+    with Page(CHROMIUM, tmp_path, write_report(directory).as_uri()) as page:
+        page.resize(1280)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
 def test_it_is_dark_for_those_who_ask_and_never_on_paper(page: Page) -> None:

@@ -59,6 +59,21 @@ def test_a_tier_without_an_answer_has_a_row_without_a_bar() -> None:
     assert charts.waterfall([]) == ""
 
 
+def test_a_long_name_is_shortened_and_said_in_full_by_its_tooltip() -> None:
+    name = "tier-" + 50 * "W" + "-north"
+    assert charts.shorten("edge", 4) == "edge"
+    assert charts.shorten(name, 9) == "tier\u2026orth"
+    for svg in (
+        charts.waterfall([charts.Bar(name, {"decode": 30.0})]),
+        cdf({name: observe(population((9, "ok")), "edge")}, {name: 500.0}),
+    ):
+        titles = [
+            e.findtext("title") or "" for e in ET.fromstring(svg).iter("text") if "\u2026" in "".join(e.itertext())
+        ]
+        assert titles
+        assert all(title.startswith(name) for title in titles)
+
+
 def test_the_strip_of_a_request_fills_its_share_of_the_scale() -> None:
     svg = ET.fromstring(charts.strip({"decode": 25.0, "up_wan": 25.0}, 100.0))
     rects = [(float(e.get("x") or 0), float(e.get("width") or 0)) for e in svg.iter("rect")]
