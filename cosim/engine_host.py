@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 from cosim.bridge.errors import BridgeError
-from cosim.bridge.keys import CLIENTS, host_keys
+from cosim.bridge.keys import CLIENTS, HostKeys, KeyFileError, host_keys
 from cosim.bridge.listener import ADDRESS
 from cosim.environment import vllm_hardware
 from cosim.requirements import MissingExtraError
@@ -30,6 +31,8 @@ def serve(address: str, directory: Path) -> None:
     if vllm_hardware() is None:
         raise MissingExtraError(["vLLM (cosim engine-host)"], ["cpu"])
     keys = host_keys(directory)
+    names = _names(keys)
+    _raise_file_limit()
     from cosim.inference.daemon import Daemon, say
 
     try:
@@ -38,9 +41,21 @@ def serve(address: str, directory: Path) -> None:
         raise ListenError(str(error)) from error
     try:
         print(f"engine host listens on {daemon.address}", flush=True)
-        names = ", ".join(sorted(keys.authorised().values())) or "nobody yet"
         say(f"clients that may come in: {names} (the public keys in {directory / CLIENTS})")
         daemon.serve()
     finally:
         with uninterrupted():
             daemon.close()
+
+
+def _names(keys: HostKeys) -> str:
+    try:
+        return ", ".join(sorted(keys.authorised().values())) or "nobody yet"
+    except OSError as error:
+        raise KeyFileError(f"{keys.clients}: {error.strerror}; it has the public keys of clients") from error
+
+
+def _raise_file_limit() -> None:
+    """Take as many open files as there may be: each connection needs one, a stranger's too until it is refused."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import stat
@@ -32,6 +33,8 @@ MOST_BYTES = 4096
 KEY_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+# What says nothing about a file: this process, or the machine, has no descriptor or no memory left.
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class KeyFileError(Exception):
@@ -57,11 +60,17 @@ class HostKeys:
     clients: Path
 
     def authorised(self) -> dict[bytes, str]:
-        """Names of the clients by public key, as the folder is now: a key that is added counts at once."""
+        """Names of the clients by public key, as the folder is now. Raises OSError if it cannot be read."""
         known = {}
-        for file in sorted(self.clients.glob(f"*{PUBLIC}")):
-            with contextlib.suppress(KeyFileError):
+        for name in sorted(os.listdir(self.clients)):
+            file = self.clients / name
+            if file.suffix != PUBLIC:
+                continue
+            try:
                 known[_public_key(file)] = file.stem
+            except KeyFileError as error:
+                if isinstance(error.__cause__, OSError) and error.__cause__.errno in _EXHAUSTED:
+                    raise error.__cause__ from None
         return known
 
 

@@ -25,7 +25,8 @@ from cosim.clock import monotonic_s
 ZAP_ADDRESS = "inproc://zeromq.zap.01"
 HEARTBEAT_MS = 1_000
 LOST_AFTER_MS = 10_000
-HANDSHAKE_LIMIT_MS = 10_000
+# Short, since a connection that says nothing keeps a file descriptor for as long.
+HANDSHAKE_LIMIT_MS = 5_000
 LINGER_MS = 1_000
 TOLD_EACH_S = 1.0
 MOST_KEYS_NAMED = 256
@@ -91,6 +92,7 @@ class Listener:
         """Bind and listen. Raises BridgeError if the address cannot be had."""
         self._keys = keys
         self._refusals = refusals
+        self._known: dict[bytes, str] = {}
         self._codec = Codec(RemoteRequest)
         self._shaking: dict[int, str] = {}  # connections that have not been let in, by file descriptor
         self._reason: str | None = NO_ZEROMQ
@@ -171,7 +173,7 @@ class Listener:
     def _understand(self, frames: Sequence[zmq.Frame]) -> Arrived | None:
         peer, *parts = frames
         key, address = str(peer.get("User-Id")), str(peer.get("Peer-Address"))
-        client = f"{self._keys.authorised().get(key.encode(), 'a client that is no longer listed')} at {address}"
+        client = f"{self._known.get(key.encode(), 'a client that is no longer listed')} at {address}"
         try:
             return Arrived(peer.bytes, client, self._codec.decode([part.bytes for part in parts]))
         except MessageError as error:
@@ -182,7 +184,8 @@ class Listener:
         """Answer one question of ZeroMQ, "may this key come in?" (https://rfc.zeromq.org/spec/27/)."""
         version, request_id, _, address, _, mechanism, *credentials = frames
         key = z85.encode(credentials[0]) if mechanism == b"CURVE" and credentials else b""
-        known = key in self._keys.authorised()
+        self._read_keys()
+        known = key in self._known
         if not known:
             named = f"key {key.decode()} at {printable(address.decode(errors='replace'))}"
             how = authorising(self._keys.clients.parent, key.decode())
@@ -190,6 +193,13 @@ class Listener:
         status, text = (b"200", b"OK") if known else (b"400", b"unknown key")
         with contextlib.suppress(zmq.Again):
             self._zap.send_multipart([version, request_id, status, text, key if known else b"", b""], zmq.NOBLOCK)
+
+    def _read_keys(self) -> None:
+        """Whoever may come in now: a key that is added counts at once. What cannot be read stays as it was."""
+        try:
+            self._known = self._keys.authorised()
+        except OSError as error:
+            self._refusals.note("unreadable keys", f"{self._keys.clients}: {error.strerror}; as they were last read")
 
     def _on_event(self, event: Any) -> None:
         """Count the connections that end before they are let in. Of one that fails, ZeroMQ tells the end last."""

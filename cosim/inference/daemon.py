@@ -94,6 +94,9 @@ class Daemon:
         self._refusals = Refusals(say)
         self._sessions: dict[bytes, Session] = {}
         self._started = 0
+        # Read once: what a process without a free file descriptor finds of itself is wrong.
+        self._attached = Attached(PROTOCOL_VERSION, versions(), machine())
+        self._build = vllm_hardware() or "cpu"
         try:
             self._listener = Listener(self._runtime.context, address, keys, self._refusals)
         except BaseException:
@@ -158,14 +161,13 @@ class Daemon:
         session = Session(arrived.peer, arrived.client, attach)
         self._sessions[arrived.peer] = session
         say(f"serves run {attach.name!r} of {arrived.client}")
-        self._put(session, Attached(PROTOCOL_VERSION, versions(), machine()))
+        self._put(session, self._attached)
 
     def _start(self, session: Session, start: StartEngines) -> None:
-        build = vllm_hardware() or "cpu"
-        hardware = build if start.hardware == "auto" else start.hardware
+        hardware = self._build if start.hardware == "auto" else start.hardware
         try:
-            if hardware.partition(":")[0] != build:
-                raise ValueError(f"hardware {hardware!r}, but it has the {build.upper()} build of vLLM")
+            if hardware.partition(":")[0] != self._build:
+                raise ValueError(f"hardware {hardware!r}, but it has the {self._build.upper()} build of vLLM")
             self._started += 1
             session.host = EngineHost(
                 hardware,
@@ -175,7 +177,7 @@ class Daemon:
                 log=self._runtime.directory / f"{self._started}.log",
                 role=f"the engine host's process for {', '.join(spec.name for spec in start.engines)}",
             )
-        except (ValueError, EngineArgumentError, BridgeError, OSError) as error:
+        except (ValueError, EngineArgumentError, BridgeError, OSError, zmq.ZMQError) as error:
             self._fail(session, str(error))
 
     def _ask(self, session: Session, message: Render | Step) -> None:

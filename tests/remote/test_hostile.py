@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -20,11 +21,12 @@ from cosim.bridge.keys import client_keys
 from cosim.bridge.messages import PROTOCOL_VERSION, Failed, MessageRefused, Render, StartEngines, Step, Stop
 from cosim.bridge.remote_messages import Attach, Attached, Beat, RemoteReply
 from cosim.clock import monotonic_s, sleep_s
-from tests.remote.rig import EngineHostProcess, run_under_way, write
+from tests.remote.rig import EngineHostProcess, engine_host, run_under_way, write
 from tests.scenario.test_command_line import cosim
 
 LIMIT_MS = 30_000
 N_FRAMES = 5_000
+FEW_FILES = 100
 ATTACH = Attach(PROTOCOL_VERSION, "run", "name")
 encode = msgspec.msgpack.encode
 
@@ -127,6 +129,32 @@ def test_connections_that_say_nothing_keep_nobody_out(host: EngineHostProcess, k
         connection.close()
 
 
+def test_more_silent_connections_than_files_that_may_be_open_leave_the_run_and_the_next_alone(
+    host: EngineHostProcess, keys: Path, tmp_path: Path
+) -> None:
+    with run_goes_on(host, keys, tmp_path):
+        _, hard = resource.prlimit(host.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(host.process.pid, resource.RLIMIT_NOFILE, (FEW_FILES, hard))
+        connections = [socket.create_connection(("127.0.0.1", host.port)) for _ in range(2 * FEW_FILES)]
+        own = Path(f"/proc/{host.process.pid}/fd")
+        give_up_s = monotonic_s() + LIMIT_MS / 1_000
+        while sum(1 for _ in own.iterdir()) < FEW_FILES:
+            assert monotonic_s() < give_up_s
+    for connection in connections:
+        connection.close()
+    recorded(host, keys, tmp_path / "after")
+
+
+def test_a_host_takes_as_many_files_as_it_may_open(tmp_path: Path, keys: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, hard - 1), hard))
+    try:
+        with engine_host(tmp_path, keys) as host:
+            assert resource.prlimit(host.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 @pytest.mark.parametrize(
     ("frames", "what"),
     [
@@ -189,9 +217,12 @@ def test_a_message_that_is_too_large_to_be_read_ends_its_connection_alone(
 
 
 def test_a_client_whose_key_is_taken_from_the_folder_is_named_as_such(
-    peer: Peer, host: EngineHostProcess, keys: Path
+    peer: Peer, context: zmq.Context[zmq.Socket[bytes]], host: EngineHostProcess, keys: Path
 ) -> None:
     assert isinstance(peer.ask(encode(ATTACH)), Attached)
     (keys / "clients" / "client.key").unlink()
+    another = Peer(context, host.address, keys)
+    host.wait_for("refused: key ")
+    another.socket.close(0)
     refusal(peer, b"")
     host.wait_for("from a client that is no longer listed at 127.0.0.1")
