@@ -11,6 +11,8 @@ from cosim.results.parts import in_order, part_of
 
 WIDTH = 1160
 LABEL_WIDTH, LABEL_LETTERS = 130, 17
+# Mean width of a letter of a label, px.
+LETTER_WIDTH = 6.8
 # Row and bar of a tier's own bar and of one that follows it, in px.
 ROW, BAR = 38, 28
 SECOND_ROW, SECOND_BAR = 30, 20
@@ -178,7 +180,9 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 def text(x: float, y: float, words: str, kind: str, anchor: str = "start", full: str = "") -> str:
     """A line of text of a class of the style sheet; where it is not `full`, that is its tooltip."""
     title = f"<title>{escape(full)}</title>" if full and full != words else ""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{title}{escape(words)}</text>'
+    # Shortened words of wide letters are squeezed into the room that they were shortened for.
+    fit = f' textLength="{LETTER_WIDTH * len(words):g}" lengthAdjust="spacingAndGlyphs"' if title else ""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{fit}>{title}{escape(words)}</text>'
 
 
 def shorten(words: str, letters: int) -> str:
