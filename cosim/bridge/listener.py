@@ -30,6 +30,7 @@ HANDSHAKE_LIMIT_MS = 5_000
 LINGER_MS = 1_000
 TOLD_EACH_S = 1.0
 MOST_KEYS_NAMED = 256
+MOST_TEXT_CHARACTERS = 10_000
 ADDRESS = re.compile(r"tcp://(?P<host>\*|[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\*|[0-9]{1,5})")
 NO_ZEROMQ = "no ZeroMQ"
 _WATCHED = (
@@ -148,9 +149,16 @@ class Listener:
                     yield arrived
 
     def send(self, peer: bytes, message: Any) -> bool:
-        """Send if there is room. Raises Lost if the peer is gone."""
+        """Send if there is room. Raises Lost if the peer is gone, or has to be, as no message may be so large."""
         try:
-            self._socket.send_multipart([peer, self._codec.encode(message)], zmq.NOBLOCK)
+            data = self._codec.encode(message)
+        except BridgeError as error:
+            self._refusals.note("oversized reply", str(error))
+            with contextlib.suppress(zmq.ZMQError):
+                self._socket.send_multipart([peer, self._codec.encode(Failed(str(error)))], zmq.NOBLOCK)
+            raise Lost(str(error)) from error
+        try:
+            self._socket.send_multipart([peer, data], zmq.NOBLOCK)
         except zmq.Again:
             return False
         except zmq.ZMQError as error:
@@ -159,6 +167,7 @@ class Listener:
 
     def refuse(self, arrived: Arrived, kind: str, text: str, *, final: bool = False) -> None:
         """Count a message and tell its sender why; after a `final` refusal there is nothing more to say."""
+        text = shortened(text, MOST_TEXT_CHARACTERS)
         self._refusals.note(kind, f"{text} (from {arrived.client})")
         reply = Failed(text) if final else MessageRefused(text, self._refusals.counts.total())
         with contextlib.suppress(Lost):
@@ -234,5 +243,9 @@ def _peer_address(handle: int) -> str:
 
 def printable(text: str) -> str:
     """A peer's text without what would act on a terminal, shortened."""
-    shown = "".join(character if character.isprintable() else "?" for character in text)
-    return shown if len(shown) <= 300 else f"{shown[:297]}..."
+    return "".join(character if character.isprintable() else "?" for character in shortened(text, 300))
+
+
+def shortened(text: str, characters: int) -> str:
+    """A text of at most so many characters."""
+    return text if len(text) <= characters else f"{text[: characters - 3]}..."

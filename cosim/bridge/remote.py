@@ -18,7 +18,7 @@ from cosim.bridge.kept_log import KeptLog
 from cosim.bridge.keys import HOST, PUBLIC, ClientKeys, authorising
 from cosim.bridge.listener import ADDRESS, HEARTBEAT_MS, LINGER_MS, LOST_AFTER_MS
 from cosim.bridge.messages import PROTOCOL_VERSION, Stop, Stopped
-from cosim.bridge.remote_messages import Attach, Attached, Beat, RemoteReply
+from cosim.bridge.remote_messages import MOST_NAME_CHARACTERS, Attach, Attached, Beat, RemoteReply
 from cosim.bridge.requester import LONGEST_WAIT_S, Requester
 from cosim.clock import monotonic_s
 
@@ -65,7 +65,7 @@ class RemoteHost(Requester):
             self._log_writer = os.dup(writer)
         try:
             socket.connect(address)
-            self.send(Attach(PROTOCOL_VERSION, run, name))
+            self.send(Attach(PROTOCOL_VERSION, run, name[:MOST_NAME_CHARACTERS]))
             self.attached = self.receive(Attached, limit_s=CONNECT_LIMIT_S)
         except BaseException:
             self.stop(politely=False)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from cosim.bridge.messages import EngineReply, EngineRequest
+
+MOST_NAME_CHARACTERS = 200
+Name = Annotated[str, msgspec.Meta(max_length=MOST_NAME_CHARACTERS)]
 
 
 class Attach(msgspec.Struct, frozen=True, tag=True):
     """First message to an engine host on another machine; one host serves one `run` at a time. `name`: for people."""
 
     version: int
-    run: str
-    name: str
+    run: Name
+    name: Name
 
 
 class Attached(msgspec.Struct, frozen=True, tag=True):

@@ -19,7 +19,7 @@ import zmq
 from cosim.bridge.child import Child, Runtime
 from cosim.bridge.errors import BridgeError, ChildError
 from cosim.bridge.keys import HostKeys
-from cosim.bridge.listener import Arrived, Listener, Lost, Refusals, printable
+from cosim.bridge.listener import MOST_TEXT_CHARACTERS, Arrived, Listener, Lost, Refusals, printable, shortened
 from cosim.bridge.log_keeper import HEAD_BYTES
 from cosim.bridge.messages import (
     PROTOCOL_VERSION,
@@ -186,6 +186,8 @@ class Daemon:
             session.host.child.send(message)
         except ChildError as error:
             self._fail(session, f"{error.role} {error.what}")
+        except BridgeError as error:
+            self._fail(session, str(error))
 
     def _carry_replies(self, session: Session) -> None:
         try:
@@ -196,6 +198,7 @@ class Daemon:
 
     def _fail(self, session: Session, text: str) -> None:
         """The run cannot go on."""
+        text = shortened(text, MOST_TEXT_CHARACTERS)
         self._end(session, f"failed: {text}", Failed(text))
 
     def _beat(self, session: Session) -> None:

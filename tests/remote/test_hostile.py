@@ -17,7 +17,8 @@ import pytest
 import zmq
 
 from cosim.bridge.codec import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Codec
-from cosim.bridge.keys import client_keys
+from cosim.bridge.keys import client_keys, host_keys
+from cosim.bridge.listener import MOST_TEXT_CHARACTERS, Listener, Lost, Refusals
 from cosim.bridge.messages import PROTOCOL_VERSION, Failed, MessageRefused, Render, StartEngines, Step, Stop
 from cosim.bridge.remote_messages import Attach, Attached, Beat, RemoteReply
 from cosim.clock import monotonic_s, sleep_s
@@ -27,6 +28,8 @@ from tests.scenario.test_command_line import cosim
 LIMIT_MS = 30_000
 N_FRAMES = 5_000
 FEW_FILES = 100
+# Quoted, it is longer than a message may be.
+LARGE_TEXT = "\x01" * (20 << 20)
 ATTACH = Attach(PROTOCOL_VERSION, "run", "name")
 encode = msgspec.msgpack.encode
 
@@ -179,6 +182,40 @@ def test_a_message_of_a_client_that_is_none_is_refused_and_the_next_is_heard(
     assert what in refusal(peer, *frames)
     host.wait_for(rf"refused so far: \w.* 1; the last: .*{re.escape(what[:20])}.* \(from client at 127.0.0.1\)")
     assert isinstance(peer.ask(encode(ATTACH)), Attached)
+
+
+def test_a_client_with_texts_of_mebibytes_is_refused_alone(
+    peer: Peer, context: zmq.Context[zmq.Socket[bytes]], host: EngineHostProcess, keys: Path
+) -> None:
+    assert "length <= 200" in refusal(peer, encode(Attach(PROTOCOL_VERSION, "run", LARGE_TEXT)))
+    assert "length <= 200" in refusal(peer, encode(Attach(PROTOCOL_VERSION, LARGE_TEXT, "name")))
+    assert isinstance(peer.ask(encode(ATTACH)), Attached)
+    failed = peer.ask(encode(StartEngines(PROTOCOL_VERSION, LARGE_TEXT, [], 1)))
+    assert isinstance(failed, Failed)
+    assert len(failed.text) == MOST_TEXT_CHARACTERS
+    another = Peer(context, host.address, keys)
+    assert isinstance(another.ask(encode(Attach(PROTOCOL_VERSION, "other", "n" * 200))), Attached)
+    another.socket.close(0)
+
+
+def test_a_reply_that_is_too_large_to_be_sent_ends_one_session(
+    context: zmq.Context[zmq.Socket[bytes]], keys: Path
+) -> None:
+    refusals = Refusals(print)
+    listener = Listener(context, "tcp://127.0.0.1:*", host_keys(keys), refusals)
+    peer = Peer(context, listener.address, keys)
+    peer.socket.send(encode(ATTACH))
+    give_up_s = monotonic_s() + LIMIT_MS / 1_000
+    arrived = None
+    while arrived is None:
+        assert monotonic_s() < give_up_s
+        arrived = next(listener.arrivals(), None)
+    with pytest.raises(Lost, match="at most"):
+        listener.send(arrived.peer, Beat(bytes(MAX_MESSAGE_BYTES)))
+    assert isinstance(peer.reply(), Failed)
+    assert refusals.counts == {"oversized reply": 1}
+    listener.close()
+    peer.socket.close(0)
 
 
 def test_what_comes_out_of_order_within_a_run_is_refused(peer: Peer) -> None:
