@@ -34,7 +34,7 @@ Z_95 = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What a probe found; shares and relative standard deviations between 0 and 1.
+    """What a probe found; shares and relative standard deviations between 0 and 1, None where the kernel is silent.
 
     `repeat_sd`: robust sd of repetitions within a process. `process_sd`: sd of the processes' medians.
     """
@@ -46,7 +46,8 @@ class Noise:
     cpu_wait_share: float
     timer_late_us: float
     timer_late_p99_us: float
-    other_share: float
+    other_share: float | None
+    stolen_share: float | None
     cpus: int
 
     def resolvable(self, n: int) -> float:
@@ -79,7 +80,7 @@ def probe() -> Noise | None:
     return combine(found, use.read())
 
 
-def combine(found: list[dict[str, Any]], use: dict[str, int]) -> Noise:
+def combine(found: list[dict[str, Any]], use: dict[str, int] | None) -> Noise:
     """Put several processes' measurements together; `use` is MachineUse's reading over all of them."""
     medians = [median(one["duration_ns"]) for one in found]
     residuals = [
@@ -94,6 +95,7 @@ def combine(found: list[dict[str, Any]], use: dict[str, int]) -> Noise:
         for wait_ns, duration_ns in zip(one["cpu_wait_ns"], one["duration_ns"], strict=True)
         if wait_ns is not None
     ]
+    capacity_ns = use["wall_ns"] * use["cpus"] if use else 0
     return Noise(
         kernel_ms=median(medians) / NS_PER_MS,
         repetitions=len(residuals),
@@ -102,8 +104,9 @@ def combine(found: list[dict[str, Any]], use: dict[str, int]) -> Noise:
         cpu_wait_share=sum(wait for wait, _ in waits) / max(1, sum(duration for _, duration in waits)),
         timer_late_us=median(late_us),
         timer_late_p99_us=quantiles(late_us, n=100)[98],
-        other_share=max(0, use["busy_ns"] - use["own_ns"]) / (use["wall_ns"] * use["cpus"]),
-        cpus=use["cpus"],
+        other_share=max(0, use["busy_ns"] - use["own_ns"]) / capacity_ns if use else None,
+        stolen_share=use["stolen_ns"] / capacity_ns if use else None,
+        cpus=len(os.sched_getaffinity(0)),
     )
 
 

@@ -104,11 +104,14 @@ def noise_checks(found: Noise) -> Iterator[Check]:
         f"the same work of {found.kernel_ms:.1f} ms (like a decode step of a small model, {found.repetitions} times) "
         f"differs by {found.repeat_sd:.1%} (robust sd), by {found.process_sd:.1%} from process to process",
     )
-    detail = (
-        f"{found.cpu_wait_share:.1%} of that time it waited for a CPU, others used {found.other_share:.0%} of "
-        f"{found.cpus} CPU(s); timers are {found.timer_late_us:.0f} us late, 1 in 100 {found.timer_late_p99_us:.0f} us"
-    )
-    if found.other_share > BUSY_SHARE or found.cpu_wait_share > WAIT_SHARE:
+    others = "how much others used the CPUs the kernel does not tell"
+    if found.other_share is not None and found.stolen_share is not None:
+        others = (
+            f"others used {found.other_share:.0%} of {found.cpus} CPU(s), a hypervisor took {found.stolen_share:.0%}"
+        )
+    late = f"timers are {found.timer_late_us:.0f} us late, 1 in 100 {found.timer_late_p99_us:.0f} us"
+    detail = f"{found.cpu_wait_share:.1%} of that time it waited for a CPU, {others}; {late}"
+    if (found.other_share or 0) + (found.stolen_share or 0) > BUSY_SHARE or found.cpu_wait_share > WAIT_SHARE:
         yield Check("waiting", None, f"{detail}: a run now would be INVALID; stop what else runs", WHO)
     else:
         yield Check("waiting", True, detail)

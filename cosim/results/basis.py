@@ -69,7 +69,8 @@ def verdict_text(summary: dict[str, Any], manifest: dict[str, Any], validity: di
     least, share = validity.get("min_requests"), validity.get("max_error_share")
     if least is not None and share is not None:
         text += f"; each tier has at least {least} counted requests, at most {100 * share:g} % of them errors"
-    limits = [f"{words} {100 * validity[key]:g} %" for key, words in STEADY.items() if validity.get(key) is not None]
+    known = [key for key in STEADY if key != "max_other_load" or summary.get("machine_use") is not None]
+    limits = [f"{STEADY[key]} {100 * validity[key]:g} %" for key in known if validity.get(key) is not None]
     if limits and any(engine.get("hygiene") for engine in summary["engines"].values()):
         text += f"; the machine was steady while engines were executed (at most: {', '.join(limits)})"
     return text + "."

@@ -124,6 +124,15 @@ def test_the_verdict_says_what_it_stands_for() -> None:
     assert verdict_text(summary(verdict="INVALID"), MANIFEST, validity).endswith("for these reasons:")
 
 
+def test_a_steady_machine_is_claimed_only_as_far_as_it_was_watched() -> None:
+    validity = {"max_cpu_wait_share": 0.1, "max_other_load": 0.25}
+    executed = {"engines": {"edge": {"hygiene": {"duty_cycle": 0.5}}}}
+    watched = verdict_text(summary(**executed, machine_use={"cpus": 2}), MANIFEST, validity)
+    assert "(at most: waiting for a CPU 10 %, other programs' or a hypervisor's use of the CPUs 25 %)" in watched
+    unknown = verdict_text(summary(**executed, machine_use=None), MANIFEST, validity)
+    assert "(at most: waiting for a CPU 10 %)" in unknown
+
+
 def test_an_empty_manifest_is_no_error() -> None:
     empty: dict[str, Any] = {"loop": {}, "tiers": {}, "step_coverage": {}, "clock": None}
     assert grounds(summary(**empty), {}, {}) == []

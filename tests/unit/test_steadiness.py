@@ -32,6 +32,7 @@ def noise(**changes: Any) -> Noise:
         "timer_late_us": 60.0,
         "timer_late_p99_us": 200.0,
         "other_share": 0.01,
+        "stolen_share": 0.0,
         "cpus": 2,
     }
     return Noise(**(values | changes))
@@ -143,16 +144,25 @@ def test_what_can_be_told_apart_by_hand() -> None:
 
 def test_a_busy_machine_is_said() -> None:
     assert [check.ok for check in noise_checks(noise())] == [True] * 3
-    for busy in (noise(other_share=0.3), noise(cpu_wait_share=0.2)):
+    for busy in (noise(other_share=0.3), noise(other_share=0.2, stolen_share=0.1), noise(cpu_wait_share=0.2)):
         _, waiting, _ = noise_checks(busy)
         assert waiting.ok is None
         assert waiting.mend is not None
 
 
+def test_others_that_the_kernel_does_not_tell_of_are_not_known() -> None:
+    one = {"duration_ns": [9 * MS, 10 * MS], "cpu_wait_ns": [0, 0], "late_ns": [50_000] * 99}
+    found = combine([one, one], None)
+    assert found.other_share is found.stolen_share is None
+    _, waiting, _ = noise_checks(found)
+    assert waiting.ok is True
+    assert "how much others used the CPUs the kernel does not tell" in waiting.detail
+
+
 def test_processes_are_put_together_by_hand() -> None:
     first = {"duration_ns": [9 * MS, 10 * MS, 11 * MS], "cpu_wait_ns": [0, None, 3 * MS], "late_ns": [50_000] * 99}
     second = {"duration_ns": [18 * MS, 20 * MS, 22 * MS], "cpu_wait_ns": [0, 0, 0], "late_ns": [50_000, 9_000_000]}
-    use = {"cpus": 2, "wall_ns": 100, "busy_ns": 150, "own_ns": 90, "stolen_ns": 0}
+    use = {"cpus": 2, "wall_ns": 100, "busy_ns": 150, "own_ns": 90, "stolen_ns": 10}
     found = combine([first, second], use)
     assert (found.kernel_ms, found.repetitions) == (15.0, 6)
     assert found.repeat_sd == pytest.approx(1.4826 * 0.1)
@@ -160,7 +170,7 @@ def test_processes_are_put_together_by_hand() -> None:
     assert found.cpu_wait_share == pytest.approx(3 / 80)
     assert found.timer_late_us == 50
     assert found.timer_late_p99_us > 50
-    assert found.other_share == 0.3
+    assert (found.other_share, found.stolen_share) == (0.3, 0.05)
 
 
 def test_a_machine_too_slow_for_the_time_still_repeats_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
