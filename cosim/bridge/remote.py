@@ -64,12 +64,19 @@ class RemoteHost(Requester):
         with self._kept_log.writer() as writer:
             self._log_writer = os.dup(writer)
         try:
-            socket.connect(address)
+            self._connect(socket)
             self.send(Attach(PROTOCOL_VERSION, run, name[:MOST_NAME_CHARACTERS]))
             self.attached = self.receive(Attached, limit_s=CONNECT_LIMIT_S)
         except BaseException:
             self.stop(politely=False)
             raise
+
+    def _connect(self, socket: zmq.Socket[bytes]) -> None:
+        try:
+            socket.connect(self.address)
+        except zmq.ZMQError as error:
+            what = f"cannot start: {self.address} is no address that can be connected to ({error.strerror})"
+            raise ChildError(self.role, what, self.log, "mend the address, tcp://HOST:PORT") from error
 
     def _set_options(self, lost_after_ms: int) -> None:
         for option, value in (
@@ -169,7 +176,7 @@ def _why_unreachable(address: str) -> tuple[str, str]:
     assert found is not None
     try:
         sockets.create_connection((found["host"].strip("[]"), int(found["port"])), PROBE_LIMIT_S).close()
-    except sockets.gaierror:
+    except (sockets.gaierror, UnicodeError):  # A name that IDNA cannot encode is known nowhere.
         return "has a host name that is not known", "give its IP address"
     except ConnectionRefusedError:
         return "refuses connections: nobody listens", "start cosim engine-host there, or mend the port"

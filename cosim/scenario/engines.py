@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any, Literal
 
@@ -60,14 +61,29 @@ HardwareName = Annotated[
     ),
 ]
 
-_ADDRESS = r"^tcp://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})$"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS = rf"^tcp://({_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\]):([0-9]{{1,5}})$"
+MOST_HOST_CHARACTERS = 253
 
 
 def _address(value: str) -> str:
     found = re.fullmatch(_ADDRESS, value)
-    if found is None or not 1 <= int(found[2]) <= 65535:
-        raise problem((), f"{value!r} is no address", "tcp://HOST:PORT, where cosim engine-host listens")
+    if found is None or not 1 <= int(found[2]) <= 65535 or not _is_host(found[1]):
+        allowed = "tcp://HOST:PORT, where cosim engine-host listens; HOST: a host name or an IP address, IPv6 in []"
+        raise problem((), f"{value!r} is no address", allowed)
     return value
+
+
+def _is_host(host: str) -> bool:
+    """Whether a host is an IP address or a name (RFC 1123 2.1): its last label is no number, or it would be both."""
+    try:
+        if host.startswith("["):
+            ipaddress.IPv6Address(host[1:-1])
+        elif host.rpartition(".")[2].isdecimal():
+            ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return len(host) <= MOST_HOST_CHARACTERS
 
 
 class RemoteHardware(Section):

@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+from cosim.bridge.child import Runtime
+from cosim.bridge.errors import ChildError
 from cosim.bridge.keys import client_keys, make_keys
+from cosim.bridge.remote import RemoteHost
 from tests.remote.engine_double import OTHER_CLOCK_NS
 from tests.remote.rig import EngineHostProcess, remote, run_under_way, wait_until_gone, write
 from tests.scenario.test_command_line import cosim
@@ -123,6 +126,25 @@ def test_nobody_who_listens_and_somebody_else_who_does_are_told_apart(keys: Path
     assert (silent.returncode, nobody.returncode) == (3, 3)
     assert f"{address} listens but does not answer as an engine host" in silent.stderr
     assert f"{address} refuses connections: nobody listens" in nobody.stderr
+
+
+@pytest.mark.parametrize("address", ["tcp://...:5", "tcp://_:5", "tcp://a..b:5", f"tcp://{'a' * 64}:5"])
+def test_an_address_that_nothing_can_be_connected_to_is_blamed(keys: Path, tmp_path: Path, address: str) -> None:
+    runtime = Runtime()
+    try:
+        with pytest.raises(ChildError, match=re.escape(f"engines cannot start: {address} ")):
+            RemoteHost(
+                "engines",
+                address,
+                client_keys(keys),
+                run="run",
+                name="name",
+                runtime=runtime,
+                log=tmp_path / "log",
+                silence_limit_s=1,
+            )
+    finally:
+        runtime.close()
 
 
 def test_what_the_engines_say_when_they_do_not_start_is_shown(
