@@ -134,7 +134,9 @@ def authorising(directory: Path | str, key: str) -> str:
 def client_keys(path: Path) -> ClientKeys:
     """The keys of a client: `path` is its secret file, or a directory with one. Raises KeyFileError."""
     file = path
-    if path.is_dir():
+    with _reading(path):
+        directory = path.is_dir()
+    if directory:
         found = [file for file in sorted(path.glob(f"*{SECRET}")) if file.name != f"{HOST}{SECRET}"]
         if len(found) != 1:
             names = f" ({', '.join(file.name for file in found)})" if found else ""

@@ -134,6 +134,7 @@ def test_a_key_that_cannot_be_used_is_named_at_its_line(keys: Path, tmp_path: Pa
     (keys / "client.key_secret").unlink()
     assert "holds 0 secret keys of clients" in faults(tmp_path, engine())
     assert "nowhere: No such file" in faults(tmp_path, engine(REMOTE | {"key": "nowhere"}))
+    assert "xx: File name too long" in faults(tmp_path, engine(REMOTE | {"key": "x" * 5000}))
 
 
 def test_a_replay_needs_neither_key_nor_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
