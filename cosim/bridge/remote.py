@@ -81,7 +81,7 @@ class RemoteHost(Requester):
     def _set_options(self, lost_after_ms: int) -> None:
         for option, value in (
             (zmq.LINGER, LINGER_MS),
-            (zmq.IPV6, "[" in self.address),
+            (zmq.IPV6, has_only_ipv6(self.address)),
             (zmq.CURVE_SERVERKEY, self._keys.host),
             (zmq.CURVE_PUBLICKEY, self._keys.public),
             (zmq.CURVE_SECRETKEY, self._keys.secret),
@@ -168,6 +168,17 @@ class RemoteHost(Requester):
 
     def _catch_up_log(self) -> None:
         self._kept_log.catch_up()
+
+
+def has_only_ipv6(address: str) -> bool:
+    """Whether a host has IPv6 addresses alone: of a name with both, ZeroMQ would not try the IPv4 address."""
+    found = ADDRESS.fullmatch(address)
+    assert found is not None
+    try:
+        infos = sockets.getaddrinfo(found["host"].strip("[]"), int(found["port"]), type=sockets.SOCK_STREAM)
+    except (OSError, UnicodeError):  # Nothing is known of it; connecting says so.
+        return False
+    return all(family == sockets.AF_INET6 for family, *_ in infos)
 
 
 def _why_unreachable(address: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ import yaml
 from cosim.bridge.child import Runtime
 from cosim.bridge.errors import ChildError
 from cosim.bridge.keys import client_keys, make_keys
-from cosim.bridge.remote import RemoteHost
+from cosim.bridge.remote import RemoteHost, has_only_ipv6
 from tests.remote.engine_double import OTHER_CLOCK_NS
 from tests.remote.rig import EngineHostProcess, remote, run_under_way, wait_until_gone, write
 from tests.scenario.test_command_line import cosim
@@ -145,6 +145,18 @@ def test_an_address_that_nothing_can_be_connected_to_is_blamed(keys: Path, tmp_p
             )
     finally:
         runtime.close()
+
+
+@pytest.mark.parametrize(
+    ("families", "only"),
+    [([socket.AF_INET6], True), ([socket.AF_INET6, socket.AF_INET], False), ([socket.AF_INET], False)],
+)
+def test_ipv6_is_used_where_a_name_has_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, families: list[socket.AddressFamily], only: bool
+) -> None:
+    answers = [(family, socket.SOCK_STREAM, 6, "", ("address", 5)) for family in families]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
+    assert has_only_ipv6("tcp://name:5") is only
 
 
 def test_what_the_engines_say_when_they_do_not_start_is_shown(
