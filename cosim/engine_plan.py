@@ -54,7 +54,7 @@ def recorded_hardware(directory: Path | None) -> dict[str, str]:
     if directory is None:
         return {}
     manifest: dict[str, Any] = read_manifest(directory)
-    tiers = manifest.get("objectives", {}).get("tiers", {})
+    tiers = (manifest.get("objectives") or {}).get("tiers") or {}
     return {name: tier["hardware"] for name, tier in tiers.items() if tier.get("hardware") is not None}
 
 

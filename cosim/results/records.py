@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -10,6 +10,8 @@ from cosim.bridge.messages import Conditions, Signature
 from cosim.inference.base import StepSource
 
 Status = Literal["ok", "error", "timeout", "cancelled", "rejected"]
+# Differences of two must fit 64 bits too.
+WallTime = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 ConnectionUse = Literal["new", "reused", "none"]
 
 
@@ -67,8 +69,8 @@ class FrontendRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="fronten
     t_start_ns: int
     duration_ns: int
     source: StepSource
-    wall_start_ns: int | None
-    wall_end_ns: int | None
+    wall_start_ns: WallTime | None
+    wall_end_ns: WallTime | None
     prompt_tokens: int
     encoder_tokens: int
     images: int
@@ -84,8 +86,8 @@ class StepRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):
     t_start_ns: int
     duration_ns: int
     source: StepSource
-    wall_start_ns: int | None
-    wall_end_ns: int | None
+    wall_start_ns: WallTime | None
+    wall_end_ns: WallTime | None
     signature: Signature
     tokens: dict[str, tuple[int, int, str | None]]
     scheduled: dict[str, int]

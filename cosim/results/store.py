@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 import msgspec
 
 from cosim.clock import monotonic_s
+from cosim.results.manifest import damage
 from cosim.results.records import RequestRecord, StepsLine
 from cosim.results.timeseries import TimeseriesWriter
 from cosim.signals import unbroken
@@ -238,7 +239,7 @@ def read_samples(directory: Path, metrics: Collection[str]) -> Iterator[Samples]
 
 
 def read_manifest(directory: Path) -> dict[str, object]:
-    """manifest.json of a run. Raises ResultsError if it is missing or no JSON object."""
+    """manifest.json of a run. Raises ResultsError if it is missing, no JSON object or not as a run writes it."""
     path = directory / MANIFEST
     try:
         content = json.loads(path.read_bytes())
@@ -248,6 +249,8 @@ def read_manifest(directory: Path) -> dict[str, object]:
         raise ResultsError(f"{path}: not JSON ({error}); restore the file or run the scenario again") from None
     if not isinstance(content, dict):
         raise ResultsError(f"{path}: holds no JSON object; restore the file or run the scenario again")
+    if what := damage(content):
+        raise ResultsError(f"{path}: {what}; restore the file or run the scenario again")
     return content
 
 

@@ -142,12 +142,18 @@ def summarise(directory: Path) -> dict[str, Any]:
 
 
 def read_disturbances(directory: Path) -> list[str]:
-    """What the summary of a recorded run says against its durations; nothing where there is no summary to read."""
+    """What the summary of a recorded run says against its durations, computed where there is no summary to read.
+
+    Raises ResultsError if neither can be had.
+    """
     try:
         summary = json.loads((directory / SUMMARY).read_bytes())
-    except (OSError, ValueError):
-        return []
-    return disturbances([str(reason) for reason in _mapping(summary).get("reasons") or []])
+        reasons = summary["reasons"]
+    except (OSError, ValueError, LookupError, TypeError):
+        reasons = None
+    if not isinstance(reasons, list):
+        reasons = summarise(directory)["reasons"]
+    return disturbances([str(reason) for reason in reasons])
 
 
 def write_summary(directory: Path) -> dict[str, Any]:

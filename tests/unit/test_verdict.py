@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cosim.results.store import ResultsError
 from cosim.results.summary import read_disturbances, summarise, write_summary
 from cosim.results.verdict import Cases, Evidence, TierCount, disturbances, judge
 from tests.results_factory import MS, manifest, request, step, write_run
@@ -88,11 +89,42 @@ def test_durations_of_a_disturbed_run_stay_disturbed_when_they_are_repeated(tmp_
     assert disturbances(["tier edge has", "cpu: a", "drift: b", text]) == ["cpu: a", "drift: b", text]
     use = {"cpus": 2, "wall_ns": 10, "busy_ns": 19, "own_ns": 9, "stolen_ns": 0}
     run = write_run(tmp_path / "run", three_tiers(), [step()], machine_use=use)
-    assert read_disturbances(run) == []
     reasons = write_summary(run)["reasons"]
     assert read_disturbances(run) == reasons != []
+    for damage in (b"", b"[]", b'{"reasons": 5}'):
+        (run / "summary.json").write_bytes(damage)
+        assert read_disturbances(run) == reasons
+    (run / "summary.json").unlink()
+    assert read_disturbances(run) == reasons
     again = write_run(tmp_path / "again", three_tiers(), [], recorded_disturbances=reasons)
     assert summarise(again)["reasons"] == judge(finished(recorded=reasons)).reasons
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"machine_use": {"cpus": 2}}, "machine_use: Object missing required field `wall_ns`"),
+        ({"machine_use": {"cpus": 0, "wall_ns": 1, "busy_ns": 1, "own_ns": 1, "stolen_ns": 0}}, "machine_use.cpus: "),
+        ({"objectives": 5}, "objectives: Expected `object | null`, got `int`"),
+        ({"objectives": {"tiers": {"edge": None}}}, "objectives.tiers[...]: "),
+        ({"objectives": {"sla": 5}}, "objectives.sla: "),
+        ({"recorded_disturbances": 5}, "recorded_disturbances: "),
+        ({"invariants": {"broken": 5}}, "invariants.broken: "),
+        ({"connections": [{}]}, "connections[0]: Object missing required field `connection`"),
+    ],
+)
+def test_a_damaged_manifest_is_named(tmp_path: Path, changes: dict[str, Any], text: str) -> None:
+    run = write_run(tmp_path / "run", three_tiers(), [step()], **changes)
+    with pytest.raises(ResultsError) as caught:
+        summarise(run)
+    assert str(caught.value).startswith(f"{run / 'manifest.json'}: {text}")
+    assert str(caught.value).endswith("; restore the file or run the scenario again")
+
+
+def test_a_wall_time_of_no_clock_is_damage(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", three_tiers(), [step(wall_start_ns=0, wall_end_ns=10**18 * 5)])
+    with pytest.raises(ResultsError, match=r"steps.jsonl:1: .*wall_end_ns"):
+        summarise(run)
 
 
 def three_tiers(**changes: Any) -> list[Any]:

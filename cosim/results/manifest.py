@@ -1,0 +1,85 @@
+"""What readers of manifest.json rely on; a key that is missing is as good as null, other keys are not looked at."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
+
+
+class MachineUse(msgspec.Struct):
+    """Times in ns over all CPUs, as `cosim.machine_use` reads them."""
+
+    cpus: Positive
+    wall_ns: Positive
+    busy_ns: Count
+    own_ns: Count
+    stolen_ns: Count
+
+
+class Tier(msgspec.Struct):
+    """A tier of `objectives`."""
+
+    hardware: str | None = None
+    engines: list[str] | None = None
+
+
+class Validity(msgspec.Struct):
+    """The limits of the scenario's `validity`."""
+
+    min_requests: int | None = None
+    max_error_share: float | None = None
+    max_cpu_wait_share: float | None = None
+    max_other_load: float | None = None
+    max_step_drift: float | None = None
+
+
+class Objectives(msgspec.Struct):
+    """What results are judged by."""
+
+    sla: dict[str, int] | None = None
+    validity: Validity | None = None
+    tiers: dict[str, Tier] | None = None
+    loop: dict[str, str] | None = None
+
+
+class Invariants(msgspec.Struct):
+    """How often each invariant was checked, and what was found."""
+
+    checked: dict[str, int] | None = None
+    broken: list[str] | None = None
+
+
+class Connection(msgspec.Struct):
+    """Application bytes of one direction of a connection."""
+
+    connection: int
+    up: bool
+    sent: int
+    delivered: int
+    lost: int
+    discarded: int
+
+
+class Manifest(msgspec.Struct):
+    """The whole."""
+
+    objectives: Objectives | None = None
+    machine_use: MachineUse | None = None
+    recorded_disturbances: list[str] | None = None
+    invariants: Invariants | None = None
+    connections: list[Connection] | None = None
+    links: list[dict[str, Any]] | None = None
+
+
+def damage(content: dict[str, Any]) -> str | None:
+    """The first thing in a manifest that no run writes, as `key: what`; None if there is none."""
+    try:
+        msgspec.convert(content, Manifest)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$")
+        return f"{where.strip('.`')}: {what}"
+    return None
