@@ -30,6 +30,7 @@ from cosim.scenario.engines import ReplayEngine as ReplaySettings
 from cosim.scenario.engines import StubEngine as StubSettings
 from cosim.scenario.load import Loaded
 from cosim.serving import Hardware, Recorder, Serving
+from cosim.signals import unbroken
 
 if TYPE_CHECKING:
     from cosim.inference.vllm import EngineHost
@@ -64,7 +65,7 @@ class TierSite:
 
 
 class Assembly:
-    """The parts of one run. Constructing it starts the children; `wait_ready` waits for them; `stop` ends them."""
+    """The parts of one run. `start` starts the children; `wait_ready` waits for them; `stop` ends them, in any case."""
 
     def __init__(
         self,
@@ -86,14 +87,17 @@ class Assembly:
         self._recording: Recording | None = None
         if recorded is not None:
             self._recording = Recording(read_steps(recorded), [plan.name for plan in self._plans], prompts=True)
-        self._runtime = Runtime()
-        try:
-            self.network = self._start_network(run_directory, gauge)
-            if recorded is None:
-                self._start_hosts()
-        except BaseException:
-            self.stop(politely=False)
-            raise
+        self._run_directory = run_directory
+        self._gauge = gauge
+        self._runtime: Runtime | None = None
+
+    def start(self) -> None:
+        """Start the children. Raises ChildError; `stop` ends those that were started."""
+        with unbroken:
+            self._runtime = Runtime()
+        self.network = self._start_network(self._runtime)
+        if self._recording is None:
+            self._start_hosts(self._runtime)
 
     def wait_ready(self) -> None:
         """Wait until the network stands and every engine is warm. Raises ChildError."""
@@ -176,28 +180,29 @@ class Assembly:
             self.ns3.stop(politely=politely)
         for host in self.hosts.values():
             host.stop(politely=politely)
-        with contextlib.suppress(OSError):
-            self._runtime.close()
+        if self._runtime is not None:
+            with contextlib.suppress(OSError):
+                self._runtime.close()
 
-    def _start_network(self, run_directory: Path, gauge: Gauge) -> Network:
+    def _start_network(self, runtime: Runtime) -> Network:
         scenario = self.scenario
         ues = [name for group in scenario.clients for name in client_names(group)]
-        pcap = str(run_directory / "pcap") if scenario.network.kind == "ns3" and scenario.network.pcap else None
+        pcap = str(self._run_directory / "pcap") if scenario.network.kind == "ns3" and scenario.network.pcap else None
         shape = topology(scenario.network, ues, seed=scenario.seed, pcap_directory=pcap)
         if scenario.network.kind == "pipe":
-            return PipeNetwork(shape, gauge=gauge)
+            return PipeNetwork(shape, gauge=self._gauge)
         from cosim.network.ns3 import Ns3Network
 
         self.ns3 = Ns3Network(
             shape,
-            runtime=self._runtime,
+            runtime=runtime,
             log=self._logs / "ns3.log",
             silence_limit_s=scenario.limits.silence / NS_PER_S,
-            gauge=gauge,
+            gauge=self._gauge,
         )
         return self.ns3
 
-    def _start_hosts(self) -> None:
+    def _start_hosts(self, runtime: Runtime) -> None:
         run = uuid4().hex
         for role, plans in host_plans(self._plans).items():
             from cosim.inference.vllm import Elsewhere, EngineHost
@@ -209,7 +214,7 @@ class Assembly:
                 remote.hardware if remote else plans[0].hardware,
                 [engine_spec(plan, tls=self._tls(plan.tier)) for plan in plans],
                 seed=self.scenario.seed,
-                runtime=self._runtime,
+                runtime=runtime,
                 log=self._logs / log_name(role),
                 silence_limit_s=self.scenario.limits.silence / NS_PER_S,
                 role=role,

@@ -188,6 +188,7 @@ class _Run:
             gauge=writer.gauge,
         )
         try:
+            assembly.start()
             assembly.wait_ready()
             self._conductor = self._build(assembly, writer, progress)
             self._startup_waits_ns = (assembly.engines_wall_ns(), assembly.network.wall_ns)
@@ -199,12 +200,12 @@ class _Run:
             assembly.check_recording_is_used_up()
             self._take_account(assembly)
             self._wall_parts = self._wall()
+            with uninterrupted():
+                assembly.stop(politely=True)
         except BaseException:
             with uninterrupted():
                 assembly.stop(politely=False)
             raise
-        with uninterrupted():
-            assembly.stop(politely=True)
 
     def fail(self, error: BaseException, status: str) -> None:
         """Leave manifest and failure.json that say how the run ended, as far as the disk allows."""

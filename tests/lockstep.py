@@ -103,6 +103,7 @@ def simulate(data: dict[str, Any]) -> Recorded:
         loaded = load(file, environment={})
         assembly = Assembly(loaded, run_directory=Path(folder), recorded=None)
         try:
+            assembly.start()
             return _run(assembly)
         finally:
             assembly.stop(politely=True)

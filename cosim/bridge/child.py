@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ from cosim.bridge.errors import BridgeError
 from cosim.bridge.kept_log import KeptLog
 from cosim.bridge.messages import Stop, Stopped
 from cosim.bridge.requester import LONGEST_WAIT_S, Requester
+from cosim.signals import unbroken
 
 STOP_LIMIT_S = 2.0
 # A process that ends closes its socket a little before.
 END_LIMIT_S = 2.0
+# Longer than what a closed socket has to say may linger.
+CLOSE_LIMIT_S = 3.0
 RECONNECT_MS = 10
 UNIX_PATH_LIMIT = 100
 DIRECTORY_PREFIX = "cosim-"
@@ -33,6 +37,7 @@ LOCK = "run.lock"
 class Runtime:
     """A private (0700) directory for the sockets and temporary files of one run's children; removed by `close`.
 
+    `peers` are those that were started and not stopped: `close` stops them, whoever else knows of them.
     What runs that were killed left behind is removed at the next start.
     """
 
@@ -49,7 +54,9 @@ class Runtime:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         unnamed.rename(self.directory / LOCK)
         self.context = zmq.Context()
+        self.peers: set[Requester] = set()
         self._sockets = 0
+        self._closed = False
 
     def new_address(self) -> str:
         """Address of a socket that nothing uses yet; numbered, because a path of a socket has 107 bytes at most."""
@@ -57,8 +64,16 @@ class Runtime:
         return f"ipc://{self.directory}/{self._sockets}.sock"
 
     def close(self) -> None:
-        """Close the sockets and remove the directory."""
-        self.context.destroy(linger=0)
+        """Stop the children, close the sockets and remove the directory; twice is once."""
+        if self._closed:
+            return
+        self._closed = True
+        for peer in tuple(self.peers):
+            peer.stop(politely=False)
+        # zmq_ctx_term(3) waits for every socket, for ever if somebody has kept one open.
+        ending = threading.Thread(target=self.context.destroy, kwargs={"linger": 0}, daemon=True)
+        ending.start()
+        ending.join(CLOSE_LIMIT_S)
         shutil.rmtree(self.directory, ignore_errors=True)
         os.close(self._lock)
 
@@ -103,30 +118,34 @@ class Child(Requester):
         log: Path,
         environment: dict[str, str] | None = None,
     ) -> None:
-        socket: zmq.Socket[bytes] = runtime.context.socket(zmq.PAIR)
-        super().__init__(role, log, socket, reply_type)
         self._stopped = False
-        address = runtime.new_address()
-        socket.setsockopt(zmq.LINGER, 0)
-        # This side connects, so that messages can be queued before the child has bound its end.
-        socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
-        bound_messages(socket)
-        self._lost = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        socket.connect(address)
-        self._kept_log = KeptLog(log)
-        with self._kept_log.writer() as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", module, address, str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "TMPDIR": str(runtime.directory), **(environment or {})},
-                start_new_session=True,
-            )
-        self._ended_fd = os.pidfd_open(self._process.pid)
-        self._poller = zmq.Poller()
-        for source in self.sources:
-            self._poller.register(source, zmq.POLLIN)
+        self._runtime = runtime
+        # A signal waits, so that there is a whole child, which `runtime` knows, or none.
+        with unbroken:
+            socket: zmq.Socket[bytes] = runtime.context.socket(zmq.PAIR)
+            super().__init__(role, log, socket, reply_type)
+            address = runtime.new_address()
+            socket.setsockopt(zmq.LINGER, 0)
+            # This side connects, so that messages can be queued before the child has bound its end.
+            socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+            bound_messages(socket)
+            self._lost = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            socket.connect(address)
+            self._kept_log = KeptLog(log)
+            with self._kept_log.writer() as output:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", module, address, str(os.getpid())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, "TMPDIR": str(runtime.directory), **(environment or {})},
+                    start_new_session=True,
+                )
+            self._ended_fd = os.pidfd_open(self._process.pid)
+            self._poller = zmq.Poller()
+            for source in self.sources:
+                self._poller.register(source, zmq.POLLIN)
+            runtime.peers.add(self)
 
     @property
     def pid(self) -> int:
@@ -169,6 +188,7 @@ class Child(Requester):
         if self._stopped:
             return
         self._stopped = True
+        self._runtime.peers.discard(self)
         if politely and self._process.poll() is None:
             with contextlib.suppress(BridgeError):
                 self.request(Stop(), Stopped, limit_s=STOP_LIMIT_S)

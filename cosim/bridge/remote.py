@@ -21,6 +21,7 @@ from cosim.bridge.messages import PROTOCOL_VERSION, Stop, Stopped
 from cosim.bridge.remote_messages import MOST_NAME_CHARACTERS, Attach, Attached, Beat, RemoteReply
 from cosim.bridge.requester import LONGEST_WAIT_S, Requester
 from cosim.clock import monotonic_s
+from cosim.signals import unbroken
 
 CONNECT_LIMIT_S = 6.0
 PROBE_LIMIT_S = 3.0
@@ -46,30 +47,30 @@ class RemoteHost(Requester):
         log: Path,
         silence_limit_s: float,
     ) -> None:
-        """Connect and be let in. Raises ChildError within seconds if that cannot be had."""
+        """Connect and be let in. Raises ChildError within seconds if that cannot be had; `runtime` then closes it."""
         self.address = address
         self._keys = keys
         self._stopped = False
         self._let_in = False
         self._failed_handshakes = 0
         self._broken: ChildError | None = None
-        socket: zmq.Socket[bytes] = runtime.context.socket(zmq.DEALER)
-        super().__init__(role, log, socket, RemoteReply)
-        self._set_options(max(HEARTBEAT_MS, min(LOST_AFTER_MS, int(silence_limit_s * 1_000))))
-        self._events = socket.get_monitor_socket(_WATCHED)
-        self._poller = zmq.Poller()
-        self._poller.register(socket, zmq.POLLIN)
-        self._poller.register(self._events, zmq.POLLIN)
-        self._kept_log = KeptLog(log)
-        with self._kept_log.writer() as writer:
-            self._log_writer = os.dup(writer)
-        try:
-            self._connect(socket)
-            self.send(Attach(PROTOCOL_VERSION, run, name[:MOST_NAME_CHARACTERS]))
-            self.attached = self.receive(Attached, limit_s=CONNECT_LIMIT_S)
-        except BaseException:
-            self.stop(politely=False)
-            raise
+        self._runtime = runtime
+        # A signal waits, so that what it finds is whole, and `runtime` knows it.
+        with unbroken:
+            socket: zmq.Socket[bytes] = runtime.context.socket(zmq.DEALER)
+            super().__init__(role, log, socket, RemoteReply)
+            self._set_options(max(HEARTBEAT_MS, min(LOST_AFTER_MS, int(silence_limit_s * 1_000))))
+            self._events = socket.get_monitor_socket(_WATCHED)
+            self._poller = zmq.Poller()
+            self._poller.register(socket, zmq.POLLIN)
+            self._poller.register(self._events, zmq.POLLIN)
+            self._kept_log = KeptLog(log)
+            with self._kept_log.writer() as writer:
+                self._log_writer = os.dup(writer)
+            runtime.peers.add(self)
+        self._connect(socket)
+        self.send(Attach(PROTOCOL_VERSION, run, name[:MOST_NAME_CHARACTERS]))
+        self.attached = self.receive(Attached, limit_s=CONNECT_LIMIT_S)
 
     def _connect(self, socket: zmq.Socket[bytes]) -> None:
         try:
@@ -100,6 +101,7 @@ class RemoteHost(Requester):
         if self._stopped:
             return
         self._stopped = True
+        self._runtime.peers.discard(self)
         with contextlib.suppress(BridgeError):
             self.send(Stop())
             if politely:

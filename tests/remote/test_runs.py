@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,37 @@ def test_keys_of_another_host_are_refused(host: EngineHostProcess, tmp_path: Pat
     assert f"{host.address} breaks off the handshake" in done.stderr
     assert f"{tmp_path / 'stranger' / 'engine-host.key'} is a copy of its own engine-host.key" in done.stderr
     host.wait_for(r"other engine-host\.key [2-9]; the last: other engine-host\.key: 127\.0\.0\.1 port \d+")
+
+
+INTERRUPTED = """
+import signal
+from cosim.bridge.child import Runtime
+from cosim.bridge.remote import RemoteHost
+from cosim.cli import main
+end = {0}
+def interrupted(self, **how):
+    signal.raise_signal(signal.SIGINT)
+    end(self, **how)
+{0} = interrupted
+main()
+"""
+
+
+@pytest.mark.parametrize("end", ["RemoteHost.stop", "Runtime.close"])
+def test_ctrl_c_during_the_clean_up_of_a_failed_start_leaves_nothing(
+    host: EngineHostProcess, tmp_path: Path, end: str
+) -> None:
+    make_keys(tmp_path / "stranger")
+    file, out = write(tmp_path, host.address, tmp_path / "stranger"), tmp_path / "out"
+    command = [sys.executable, "-c", INTERRUPTED.format(end), "run", str(file), "-o", str(out), "--ui", "none"]
+    # Short, because a socket's path is.
+    with tempfile.TemporaryDirectory(dir="/tmp") as temporary:
+        environment = {**os.environ, "TMPDIR": temporary}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert os.listdir(temporary) == []
+    assert done.returncode == 3, done.stderr
+    assert "breaks off the handshake" in done.stderr
+    assert failure(out)["status"] == "failed"
 
 
 def test_nobody_who_listens_and_somebody_else_who_does_are_told_apart(keys: Path, tmp_path: Path) -> None:

@@ -11,14 +11,17 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zmq
 
 from cosim.bridge.child import LOCK, Child, Runtime
 from cosim.bridge.errors import ChildError, last_log_lines
+from cosim.bridge.kept_log import KeptLog
 from cosim.bridge.messages import PROTOCOL_VERSION, EngineReply, Rendered, Step, Stepped
 from cosim.clock import monotonic_s, sleep_s
+from cosim.signals import first_signal_raises
 
 REPOSITORY = str(Path(__file__).parents[2])
 
@@ -173,6 +176,42 @@ def test_stop_ends_the_child_and_what_it_started(child: Child) -> None:
     child.stop(politely=True)
     wait_until_gone(pid)
     wait_until_gone(grandchild)
+
+
+@pytest.mark.parametrize(("owner", "name"), [(zmq.Context, "_add_socket"), (KeptLog, "writer"), (os, "pidfd_open")])
+def test_ctrl_c_during_the_start_of_a_child_leaves_nothing(
+    owner: Any, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    begin = getattr(owner, name)
+
+    def interrupted(*arguments: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return begin(*arguments)
+
+    runtime = Runtime()
+    monkeypatch.setattr(owner, name, interrupted)
+    try:
+        with first_signal_raises(), pytest.raises(KeyboardInterrupt):
+            start(runtime, tmp_path)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        children = [peer.pid for peer in runtime.peers if isinstance(peer, Child)]
+        runtime.close()
+    assert len(children) == 1
+    assert gone(children[0])
+    assert runtime.context.closed
+    assert not runtime.directory.exists()
+
+
+def test_a_socket_that_somebody_keeps_open_does_not_hold_up_the_end() -> None:
+    runtime = Runtime()
+    socket = zmq.Socket(runtime.context, zmq.PAIR)
+    runtime.close()
+    assert not runtime.directory.exists()
+    runtime.close()
+    socket.close(0)
 
 
 PARENT = """
