@@ -18,6 +18,7 @@ from typing import Any
 
 from cosim.clock import NS_PER_MS, NS_PER_S, monotonic_ns, sleep_s
 from cosim.machine_use import MachineUse
+from cosim.results.hygiene import MAD_TO_SD, Z_95
 
 PROCESSES = 4
 LAYERS, WIDTH = 8, 1024  # 32 MiB of float32.
@@ -28,8 +29,6 @@ MEASURED_NS = 450 * NS_PER_MS
 TIMER_S = 0.001
 TIMERS = 100
 LIMIT_S = 8.0
-MAD_TO_SD = 1.4826
-Z_95 = 1.959964
 
 
 @dataclass(frozen=True, slots=True)

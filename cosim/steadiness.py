@@ -8,11 +8,11 @@ from pathlib import Path
 
 from cosim.check import Check
 from cosim.noise_probe import Noise, probe
+from cosim.scenario.model import Validity
 
 ROOT = Path("/")
-# As in `validity`: others' share of the CPUs, and the share of executed time spent waiting for one.
-BUSY_SHARE = 0.25
-WAIT_SHARE = 0.1
+BUSY_SHARE = Validity().max_other_load
+WAIT_SHARE = Validity().max_cpu_wait_share
 REQUESTS = 80
 WHO = "top -b -n 1 -o %CPU | head -15"
 

@@ -18,6 +18,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +224,7 @@ def _run(exchange: Exchange, pcap: Path | None) -> dict[str, Any]:
     try:
         for role in _ADDRESSES:
             ours, theirs = socket.socketpair()
-            pids.append(_fork(lambda role=role, theirs=theirs: _host(role, exchange, theirs)))  # type: ignore[misc]
+            pids.append(_fork(partial(_host, role, exchange, theirs)))
             theirs.close()
             _, descriptors, _, _ = socket.recv_fds(ours, 16, 1)
             if not descriptors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ Reply = TypeVar("Reply")
 LONGEST_WAIT_S = 2_000_000
 
 
-class Requester:
+class Requester(ABC):
     """Asks one peer; `role` names it in errors, `log` has what it wrote, `wait_ns` is the time spent waiting for it."""
 
     def __init__(self, role: str, log: Path, socket: zmq.Socket[bytes], reply_type: Any) -> None:
@@ -62,14 +63,15 @@ class Requester:
         self._catch_up_log()
         return ChildError(self.role, what, self.log)
 
+    @abstractmethod
     def stop(self, *, politely: bool) -> None:
         """End the conversation and what answers it; `politely` lets it finish first. Never raises; twice is once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _next(self, limit_s: float) -> Any:
         """The next message of the peer, when there is one. Raises ChildError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _catch_up_log(self) -> None:
         """Wait until what the peer has written is in its log, where that takes time."""
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cosim.results.manifest import mapping
+
 METHOD = "docs/method.md"
 Kind = Literal["executed", "repeated", "constant", "charged", "emulated", "idealised", "left out", "load"]
 
@@ -63,7 +65,7 @@ def verdict_text(summary: dict[str, Any], manifest: dict[str, Any], validity: di
     """What VALID stands for in this run; for an INVALID run the reasons say what does not hold."""
     if summary["verdict"] != "VALID":
         return "The figures below may not be used as they are, for these reasons:"
-    checked = sum(value for value in _mapping(_mapping(manifest.get("invariants")).get("checked")).values())
+    checked = sum(value for value in mapping(mapping(manifest.get("invariants")).get("checked")).values())
     text = f"The run came to its end and each of its {summary['requests']['issued']} requests ended"
     text += f"; {checked} checks of its invariants (time, causality, parts, bytes) found nothing" if checked else ""
     least, share = validity.get("min_requests"), validity.get("max_error_share")
@@ -105,7 +107,7 @@ def _network(manifest: dict[str, Any], scenario: dict[str, Any]) -> Iterator[Gro
     network = scenario.get("network") or {}
     transport = network.get("transport") or {}
     if network.get("kind") == "ns3":
-        version = _mapping(manifest.get("versions")).get("ns3") or ""
+        version = mapping(manifest.get("versions")).get("ns3") or ""
         text = (
             f"Every packet goes through ns-3 {version}".rstrip() + f", with TCP {transport.get('congestion_control')}"
         )
@@ -152,7 +154,7 @@ def _engines(summary: dict[str, Any], manifest: dict[str, Any]) -> Iterator[Grou
         )
     if len(stubs) == len(kinds):
         return
-    version = _mapping(manifest.get("versions")).get("vllm") or ""
+    version = mapping(manifest.get("versions")).get("vllm") or ""
     for source, share in summary["step_coverage"].items():
         # A stub's times are predicted too, and were told of above.
         if share and not (stubs and source == "predicted"):
@@ -237,8 +239,8 @@ def _hosts(summary: dict[str, Any], manifest: dict[str, Any], scenario: dict[str
 
 def _place(manifest: dict[str, Any], kinds: dict[str, Any]) -> str:
     """Where engines that are no stubs were executed; hardware elsewhere is an address."""
-    tiers = _mapping(_mapping(manifest.get("objectives")).get("tiers"))
-    found = {str(_mapping(tiers.get(name)).get("hardware")) for name, kind in kinds.items() if kind != "stub"}
+    tiers = mapping(mapping(manifest.get("objectives")).get("tiers"))
+    found = {str(mapping(tiers.get(name)).get("hardware")) for name, kind in kinds.items() if kind != "stub"}
     far = sorted(hardware for hardware in found if "://" in hardware)
     if not far:
         return "on this machine"
@@ -253,10 +255,6 @@ def _configurations(children: object) -> Iterator[dict[str, Any]]:
         yield children
         for value in children.values():
             yield from _configurations(value)
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _tiers(names: Iterable[str]) -> str:

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from cosim.bridge.messages import ConnectionBytes
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 
@@ -53,17 +55,6 @@ class Invariants(msgspec.Struct):
     broken: list[str] | None = None
 
 
-class Connection(msgspec.Struct):
-    """Application bytes of one direction of a connection."""
-
-    connection: int
-    up: bool
-    sent: int
-    delivered: int
-    lost: int
-    discarded: int
-
-
 class Manifest(msgspec.Struct):
     """The whole."""
 
@@ -71,8 +62,13 @@ class Manifest(msgspec.Struct):
     machine_use: MachineUse | None = None
     recorded_disturbances: list[str] | None = None
     invariants: Invariants | None = None
-    connections: list[Connection] | None = None
+    connections: list[ConnectionBytes] | None = None
     links: list[dict[str, Any]] | None = None
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """A part of a manifest that is an object; empty if it is missing."""
+    return value if isinstance(value, dict) else {}
 
 
 def damage(content: dict[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 
 import msgspec
 
@@ -238,7 +238,7 @@ def read_samples(directory: Path, metrics: Collection[str]) -> Iterator[Samples]
             yield Samples(names[0][source], names[1][metric], names[2][labels], t_ns[chosen], value[chosen])
 
 
-def read_manifest(directory: Path) -> dict[str, object]:
+def read_manifest(directory: Path) -> dict[str, Any]:
     """manifest.json of a run. Raises ResultsError if it is missing, no JSON object or not as a run writes it."""
     path = directory / MANIFEST
     try:

@@ -12,6 +12,7 @@ import yaml
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.inference.base import StepSource
 from cosim.results.hygiene import EngineHygiene
+from cosim.results.manifest import mapping
 from cosim.results.metrics import TierMetrics
 from cosim.results.parts import in_order
 from cosim.results.records import EgressRecord, FrontendRecord, RequestRecord, Status, StepRecord
@@ -66,7 +67,7 @@ def summarise(directory: Path) -> dict[str, Any]:
     """The content of summary.json. Raises ResultsError for a missing or damaged file."""
     manifest = read_manifest(directory)
     scenario = load_scenario(directory)
-    objectives: dict[str, Any] = manifest.get("objectives") or {}  # type: ignore[assignment]
+    objectives: dict[str, Any] = manifest.get("objectives") or {}
     tier_infos: dict[str, dict[str, Any]] = objectives.get("tiers") or {}
     validity = objectives.get("validity") or {}
     virtual_ns = _integer(manifest.get("virtual_ns"))
@@ -79,9 +80,9 @@ def summarise(directory: Path) -> dict[str, Any]:
     evidence = Evidence(
         status=_text(manifest.get("status")),
         issued=_integer(manifest.get("issued")),
-        lines={str(name): n for name, n in _mapping(manifest.get("lines")).items() if isinstance(n, int)},
-        broken=[str(text) for text in (_mapping(manifest.get("invariants")).get("broken") or [])],
-        recorded=[str(reason) for reason in manifest.get("recorded_disturbances") or []],  # type: ignore[attr-defined]
+        lines={str(name): n for name, n in mapping(manifest.get("lines")).items() if isinstance(n, int)},
+        broken=[str(text) for text in (mapping(manifest.get("invariants")).get("broken") or [])],
+        recorded=[str(reason) for reason in manifest.get("recorded_disturbances") or []],
         min_requests=validity.get("min_requests"),
         max_error_share=validity.get("max_error_share"),
         max_cpu_wait_share=validity.get("max_cpu_wait_share"),
@@ -107,7 +108,7 @@ def summarise(directory: Path) -> dict[str, Any]:
     engines = _engines(directory, evidence)
     engine_summaries = {name: _engine_summary(engines[name], virtual_ns) for name in sorted(engines)}
     evidence.hygiene = {name: engine["hygiene"] for name, engine in engine_summaries.items() if engine["hygiene"]}
-    machine_use = _machine_use(_mapping(manifest.get("machine_use")))
+    machine_use = _machine_use(mapping(manifest.get("machine_use")))
     evidence.elsewhere = _engines_elsewhere(tier_infos)
     evidence.machine_use = machine_use if evidence.hygiene.keys() - evidence.elsewhere.keys() else None
     n_bytes = _bytes(manifest, evidence)
@@ -121,7 +122,7 @@ def summarise(directory: Path) -> dict[str, Any]:
         "seed": manifest.get("seed"),
         "virtual_s": _seconds(virtual_ns),
         "wall_s": _seconds(manifest.get("wall_ns")),
-        "wall_parts_s": {part: _seconds(_mapping(manifest.get("wall_ns_by_part")).get(part)) for part in WALL_PARTS},
+        "wall_parts_s": {part: _seconds(mapping(manifest.get("wall_ns_by_part")).get(part)) for part in WALL_PARTS},
         "requests": {
             "issued": evidence.issued,
             **statuses,
@@ -298,10 +299,6 @@ def _integer(value: object) -> int | None:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _rounded(value: Any) -> Any:

@@ -45,7 +45,6 @@ class Progress:
         self._interval_s = RICH_INTERVAL_S if mode == "rich" else PLAIN_INTERVAL_S
         self._started_s = self._shown_s = monotonic_s()
         self._live: Live | None = None
-        self._text = ""
         if mode == "rich":
             from rich.console import Console
             from rich.live import Live

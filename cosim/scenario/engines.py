@@ -110,7 +110,6 @@ Hardware = Annotated[
 
 
 class _Engine(Section):
-    hardware: HardwareName = "auto"
     sharing: Sharing = Field(
         "isolated",
         description="What running engines one after another stands for: hardware of their own, or time slices.",
@@ -123,7 +122,7 @@ class VllmEngine(_Engine):
 
     kind: Literal["vllm"]
     model: Model
-    hardware: Hardware = "auto"  # type: ignore[assignment]
+    hardware: Hardware = "auto"
     args: dict[str, Any] = Field(default_factory=dict, description="vLLM engine arguments, passed unchanged.")
     isolate: bool = Field(False, description="A process of its own instead of one for each piece of hardware.")
 
@@ -137,6 +136,7 @@ class StubEngine(_Engine):
     """The deterministic double: constant times, no model, one batch of at most `max_num_seqs`."""
 
     kind: Literal["stub"]
+    hardware: HardwareName = "auto"
     frontend: Duration = Field(2_000_000, description="Front end of one request.")
     prefill: PositiveDuration = Field(50_000_000, description="A step that has a prefill in it.")
     decode: PositiveDuration = Field(10_000_000, description="A step of decodes only.")
@@ -154,6 +154,7 @@ class ReplayEngine(_Engine):
     """Steps recorded by an earlier run of the same scenario and seed."""
 
     kind: Literal["replay"]
+    hardware: HardwareName = "auto"
     run: str = Field(description="Directory of the run whose steps are repeated.")
     model: str = "replay"
 

@@ -10,7 +10,7 @@ from cosim.scenario.clients import ClientGroup
 from cosim.scenario.engines import Engine
 from cosim.scenario.network import Network
 from cosim.scenario.section import Finding, Name, Section, problems
-from cosim.scenario.units import Duration, PositiveDuration, Ratio
+from cosim.scenario.units import Change, Duration, PositiveDuration, Ratio
 
 SCHEMA_VERSION = 1
 
@@ -55,7 +55,7 @@ class Validity(Section):
         description="Share of this machine's CPUs that other programs or a hypervisor may have used while engines were "
         "executed on it.",
     )
-    max_step_drift: Ratio = Field(
+    max_step_drift: Change = Field(
         0.5, description="Change of the time of equal steps over the run; INVALID if its 95 % interval lies beyond."
     )
 

@@ -164,6 +164,10 @@ Ratio = Annotated[
     float, _Quantity("ratio", RATIO_PER_UNIT, "0.1%", _write_ratio, readings=("%", ""), most=1, integer=False)
 ]
 """A share between 0 and 1, held as a float."""
+Change = Annotated[
+    float, _Quantity("change", RATIO_PER_UNIT, "50%", _write_ratio, readings=("%", ""), most=10**6, integer=False)
+]
+"""A relative change, which may be more than the whole, held as a float."""
 Frequency = Annotated[
     float,
     _Quantity(

@@ -15,7 +15,6 @@ pytestmark = pytest.mark.ns3
 def exchanges(
     tmp_path: Path,
     *,
-    congestion_control: str = "cubic",
     slow_start_after_idle: bool = True,
     primed: bool = False,
     n_bytes: int = 150_000,
@@ -25,7 +24,6 @@ def exchanges(
     made = topology(
         wan=wan,
         mtu_bytes=1500,
-        congestion_control=congestion_control,
         slow_start_after_idle=slow_start_after_idle,
     )
     times = []
@@ -52,10 +50,6 @@ def test_larger_messages_take_as_long_as_on_linux(tmp_path: Path) -> None:
 
 def test_warm_messages_take_as_long_as_on_linux(tmp_path: Path) -> None:
     assert exchanges(tmp_path, primed=True) == pytest.approx([69.5] * 6, rel=0.03)
-
-
-def test_warm_messages_under_bbr_take_as_long_as_on_linux(tmp_path: Path) -> None:
-    assert exchanges(tmp_path, primed=True, congestion_control="bbr") == pytest.approx([69.5] * 6, rel=0.03)
 
 
 def test_without_slow_start_after_idle_later_messages_find_the_window_open(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import yaml
 
 from cosim.clock import monotonic_s, sleep_s
 from tests.lockstep import chat, scenario
+from tests.run_process import until_a_request_has_ended
 
 REPOSITORY = Path(__file__).parents[2]
 LIMIT_S = 30.0
@@ -131,11 +132,7 @@ def run_under_way(
     file = write(folder, address, key, duration="8000h", **overrides)
     with start_run(file, out) as process:
         try:
-            give_up_s = monotonic_s() + LIMIT_S
-            while not (out / "requests.jsonl").exists() or not (out / "requests.jsonl").stat().st_size:
-                assert process.poll() is None, process.stderr and process.stderr.read()
-                assert monotonic_s() < give_up_s
-                sleep_s(0.02)
+            until_a_request_has_ended(process, out, limit_s=LIMIT_S)
             yield process, out
         finally:
             process.kill()

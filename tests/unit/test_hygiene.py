@@ -242,3 +242,11 @@ def test_a_recording_from_before_conditions_were_recorded_is_read(tmp_path: Path
     assert isinstance(read, StepRecord)
     assert read.conditions is None
     assert hygiene([read])["cpu_wait_share"] is None
+
+
+def test_a_drift_may_be_allowed_beyond_a_doubling(tmp_path: Path) -> None:
+    slower = steps(noisy(100, 0.02, drift=3.0))
+    objectives: dict[str, Any] = manifest()["objectives"]
+    assert run_of(tmp_path / "a", slower)["verdict"] == "INVALID"
+    objectives["validity"]["max_step_drift"] = 10.0
+    assert run_of(tmp_path / "b", slower, objectives=objectives)["verdict"] == "VALID"
