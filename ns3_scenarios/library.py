@@ -85,7 +85,7 @@ def cache_directory() -> Path:
 
 def source_files() -> list[Path]:
     """Headers and sources, in order of name."""
-    return sorted((*SOURCES.glob("*.h"), *SOURCES.glob("*.cc")))
+    return sorted((*SOURCES.rglob("*.h"), *SOURCES.rglob("*.cc")))
 
 
 def library_path(ns3: Ns3, compiler_version: str) -> Path:
@@ -94,7 +94,7 @@ def library_path(ns3: Ns3, compiler_version: str) -> Path:
     for part in (ns3.version, compiler_version, platform.machine(), *FLAGS):
         digest.update(part.encode() + b"\0")
     for file in source_files():
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+        digest.update(str(file.relative_to(SOURCES)).encode() + b"\0" + file.read_bytes() + b"\0")
     return cache_directory() / f"ns3-{digest.hexdigest()[:24]}" / LIBRARY
 
 
@@ -108,7 +108,7 @@ def build(ns3: Ns3) -> Path:
     # A directory of its own and a rename at the end: two processes may build at once.
     with tempfile.TemporaryDirectory(dir=library.parent) as work:
         sources = [file for file in source_files() if file.suffix == ".cc"]
-        objects = [Path(work) / f"{file.stem}.o" for file in sources]
+        objects = [Path(work) / f"{'-'.join(file.relative_to(SOURCES).with_suffix('').parts)}.o" for file in sources]
 
         def compile_one(source: Path, target: Path) -> None:
             _run([compiler, *FLAGS, "-c", "-isystem", str(ns3.directory / "include"), str(source), "-o", str(target)])

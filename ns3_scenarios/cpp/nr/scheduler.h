@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Who gets which part of one slot in one direction.
+#pragma once
+
+#include "config.h"
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace cosim::nr
+{
+
+/// What a UE wants in the slot. A retransmission takes the RBs x symbols of its first transmission, before new data.
+struct Demand
+{
+    int32_t ue{0};
+    int32_t priority{9};     // of its most urgent data; lower first
+    int64_t n_bytes{0};      // MAC PDU bytes that it could use
+    int32_t mcs{0};
+    bool retransmission{false};
+    int32_t rbs{0};          // of a retransmission
+    int32_t symbols{0};
+    int32_t harq_process{0}; // comes back
+};
+
+struct Allocation
+{
+    int32_t ue{0};
+    int32_t harq_process{0};
+    bool retransmission{false};
+    int32_t mcs{0};
+    int32_t first_rb{0};
+    int32_t rbs{0};
+    int32_t first_symbol{0};
+    int32_t symbols{0};
+};
+
+/// The part of a slot that can be given away.
+struct Resources
+{
+    int32_t rbs{0};
+    int32_t first_symbol{0};
+    int32_t symbols{0};
+    bool from_end{false}; // TDMA: the last symbols first (uplink)
+};
+
+/// PF: metric = instantaneous rate / average rate, the average over `pf_window_slots` (Jalali, Padovani, Pankaj:
+/// VTC 2000). RR: who was served longest ago. Ties by UE number. One instance per direction.
+class Scheduler
+{
+  public:
+    using TbBytes = std::function<int64_t(int32_t mcs, int32_t rbs, int32_t symbols)>;
+
+    Scheduler(const SchedulerConfig& config, int32_t ues, TbBytes tb_bytes);
+
+    void Set(const SchedulerConfig& config);
+
+    /// No two allocations overlap, none exceeds the resources, at most one new one per UE. `slot` never goes back.
+    std::vector<Allocation> Allocate(int64_t slot, const Resources& resources, const std::vector<Demand>& demands);
+};
+
+} // namespace cosim::nr
