@@ -29,7 +29,8 @@ class Cpp:
 
     def run(self, code: str, **values: Any) -> Any:
         """What the code leaves in `result`. Raises CppError."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"code": code, "values": values}) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
@@ -45,7 +46,8 @@ class Cpp:
 
     def close(self) -> None:
         """End the child."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(timeout=30)
         self._process.stdout.close()
