@@ -20,6 +20,7 @@ class Radio
     Radio(const RadioConfig& config, const std::string& stream, uint64_t seed, double dl_bandwidth_hz, double ul_bandwidth_hz);
     ~Radio();
 
+    /// `x_m`, `y_m` of a config are the place at the time of Set (of the constructor: at time 0).
     void Set(int64_t now_ns, const RadioConfig& config);
 
     /// SINR in dB over the whole carrier, for one layer.
