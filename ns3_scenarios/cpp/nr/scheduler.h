@@ -48,8 +48,10 @@ struct Resources
     bool from_end{false}; // TDMA: the last symbols first (uplink)
 };
 
-/// PF: metric = instantaneous rate / average rate, the average over `pf_window_slots` (Jalali, Padovani, Pankaj:
-/// VTC 2000). RR: who was served longest ago. Ties by UE number. One instance per direction.
+/// Symbol after symbol (TDMA) or RBG after RBG (OFDMA) goes to one UE of those with the most urgent uncovered demand.
+/// PF: to the UE with the greatest instantaneous rate / average rate, the average over the last `pf_window_slots` slots in
+/// which the UE had new data, with what it gains in this one (Jalali, Padovani, Pankaj: VTC 2000). RR: to the UE with the
+/// fewest in this slot, of those to the one served longest ago. Ties by UE number. One instance per direction.
 class Scheduler
 {
   public:
@@ -59,12 +61,72 @@ class Scheduler
 
     void Set(const SchedulerConfig& config);
 
-    /// No two allocations overlap, none exceeds the resources, at most one new one per UE (OFDMA: one in all, since a
-    /// UE has one PDSCH or PUSCH at a time). `slot` never goes back. `allocations` is overwritten.
-    void Allocate(int64_t slot, const Resources& resources, const std::vector<Demand>& demands, std::vector<Allocation>& allocations);
+    /// No two allocations overlap, none exceeds the resources, each UE has at most one: a retransmission, else new data.
+    /// One call per slot. `allocations` is overwritten.
+    void Allocate(const Resources& resources, const std::vector<Demand>& demands, std::vector<Allocation>& allocations);
 
-    /// Bytes of a TB, remembered; rbs and symbols within the carrier's and 14.
-    int64_t TbBytes(int32_t mcs, int32_t rbs, int32_t symbols);
+    /// Bytes of a TB, remembered; mcs, rbs and symbols from 0 to 31, 275 and 14.
+    int64_t TbBytes(int32_t mcs, int32_t rbs, int32_t symbols)
+    {
+        int32_t& size = m_sizes[(rbs * 32 + mcs) * 16 + symbols];
+        return size >= 0 ? size : size = static_cast<int32_t>(m_tb_size(mcs, rbs, symbols));
+    }
+
+  private:
+    struct Ue
+    {
+        double average_bytes{0}; // per slot with new data
+        int64_t turn{0};         // when it was last served
+        // Of the slot under way:
+        bool retransmits{false};
+        int32_t mcs{0};
+        int32_t harq_process{0};
+        int64_t demand_bytes{0};
+        int64_t gained_bytes{0};
+        int32_t units{0}; // symbols (TDMA) or RBs (OFDMA)
+        double rate_bytes{0};
+    };
+
+    /// A UE whose demand is not covered. The least comes first.
+    struct Contender
+    {
+        double rank;
+        int64_t turn;
+        int32_t ue;
+    };
+
+    /// Order of a heap, whose front is the greatest.
+    struct After
+    {
+        bool operator()(const Contender& a, const Contender& b) const
+        {
+            return a.rank != b.rank ? a.rank > b.rank : a.turn != b.turn ? a.turn > b.turn : a.ue > b.ue;
+        }
+    };
+
+    void Begin(const Resources& resources, const std::vector<Demand>& demands);
+    void Retransmit(const std::vector<Demand>& demands, std::vector<Allocation>& allocations);
+    void Share(const std::vector<Demand>& demands);
+    void ShareLevel();
+    void Place(std::vector<Allocation>& allocations);
+    Allocation Part(int32_t rbs, int32_t symbols);
+    int64_t Bytes(const Ue& ue, int32_t units);
+    int32_t Step(const Ue& ue);
+    Contender Rank(int32_t ue) const;
+
+    SchedulerConfig m_config;
+    TbSize m_tb_size;
+    std::vector<int32_t> m_sizes;
+    std::vector<Ue> m_ues;
+    double m_average_share{0}; // of one slot in the averages
+    int64_t m_turn{0};
+    // Of the slot under way:
+    Resources m_resources;
+    int32_t m_used{0}; // units that are given away: symbols or RBs
+    int32_t m_left{0};
+    std::vector<const Demand*> m_new;
+    std::vector<Contender> m_contenders;
+    std::vector<int32_t> m_served; // UEs in the order in which they gained
 };
 
 } // namespace cosim::nr
