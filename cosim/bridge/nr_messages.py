@@ -72,6 +72,7 @@ class LinkAdaptationConfig(msgspec.Struct, frozen=True, tag=True):
     """From SINR to MCS."""
 
     margin_db: float = 0.0
+    low_sinr_loss: float = 0.0
     cqi_quantised: bool = False
     cqi_delay_ns: int = 0
     bler_target: float = 0.1

@@ -67,7 +67,8 @@ struct UplinkGrantConfig
 struct LinkAdaptationConfig
 {
     double margin_db{0};       // of the error model: the SINR that the receiver needs more than the ideal curve
-    bool cqi_quantised{false}; // MCS by way of a 4-bit CQI (38.214 5.2.2.1)
+    double low_sinr_loss{0};   // and that times 1 + low_sinr_loss / SINR (linear; by noisy channel estimates)
+    bool cqi_quantised{false}; // downlink MCS by way of a 4-bit CQI (38.214 5.2.2.1)
     int64_t cqi_delay_ns{0};   // age of the SINR that the gNB knows
     double bler_target{0.1};
     bool olla{true};
