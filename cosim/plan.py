@@ -8,7 +8,9 @@ from cosim.clients.build import client_names
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.engine_plan import engine_plans, host_plans
 from cosim.scenario.load import Loaded
-from cosim.scenario.network import LinkDirection
+from cosim.scenario.network import LinkAccess, LinkDirection
+from cosim.scenario.nr import NrAccess
+from cosim.scenario.nr_carrier import SUBCARRIER_SPACING_HZ
 
 
 def plan_lines(loaded: Loaded) -> Iterator[str]:
@@ -34,7 +36,7 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
             way += ", HTTP/2 to its gateway"
         yield f"  {group.name}: {len(client_names(group))} client(s) of kind {group.kind} to {group.tier}, {way}"
     yield "network"
-    yield f"  access up {_link(scenario.network.access.uplink)}; down {_link(scenario.network.access.downlink)}"
+    yield f"  {_access(scenario.network.access)}"
     for name, path in [("core", scenario.network.core), *scenario.network.paths.items()]:
         label = name if path is scenario.network.core else f"path {name}"
         yield f"  {label} up {_link(path.direction(up=True))}; down {_link(path.direction(up=False))}"
@@ -48,6 +50,17 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
         settings = plan.settings
         charged = f"time_scale {settings.time_scale:g}, {settings.sharing}"
         yield f"  {plan.name}: {settings.kind} {settings.served_name}, {charged}"
+
+
+def _access(access: LinkAccess | NrAccess) -> str:
+    if isinstance(access, LinkAccess):
+        return f"access up {_link(access.uplink)}; down {_link(access.downlink)}"
+    carrier, others = access.carrier, sum(group.count for group in access.background.values())
+    spacing_khz = SUBCARRIER_SPACING_HZ[carrier.numerology] // 1000
+    return (
+        f"access NR cell, preset {access.preset}: {carrier.bandwidth / 1e6:g} MHz ({carrier.n_rb} RBs of {spacing_khz} "
+        f"kHz), {carrier.duplex}, {access.gnb.scheduler}, {others} background UE(s)"
+    )
 
 
 def _link(values: LinkDirection) -> str:

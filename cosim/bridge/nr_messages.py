@@ -216,7 +216,7 @@ class NrAccess(msgspec.Struct, frozen=True, tag="nr"):
     def minimum_delay_ns(self, *, up: bool) -> int:
         """No packet crosses the cell in less: both stacks, one symbol on the air (TS 38.211 4.3.2) and its decoding."""
         timing = self.cell.timing
-        symbol_ns = SLOT_NS // 2**self.cell.carrier.numerology // SYMBOLS_PER_SLOT
+        symbol_ns = (SLOT_NS >> self.cell.carrier.numerology) // SYMBOLS_PER_SLOT
         decode_ns = timing.gnb_decode_ns if up else timing.ue_decode_ns
         return timing.ue_stack_ns + timing.gnb_stack_ns + symbol_ns + decode_ns
 

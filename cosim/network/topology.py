@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cosim.bridge.messages import Direction, Link, Topology, Transport
-from cosim.scenario.network import LinkDirection, Ns3Network, Path, PipeNetwork
+from cosim.scenario.network import LinkAccess, LinkDirection, Ns3Network, Path, PipeNetwork
 
 
 def topology(
@@ -44,6 +44,7 @@ def _links(network: Ns3Network | PipeNetwork) -> dict[str, Link]:
 
 
 def _access(network: Ns3Network | PipeNetwork) -> Link:
+    assert isinstance(network.access, LinkAccess)
     return Link(uplink=_direction(network.access.uplink), downlink=_direction(network.access.downlink))
 
 

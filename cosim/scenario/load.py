@@ -15,14 +15,15 @@ from pydantic import ValidationError
 
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.explain import explain
+from cosim.scenario.live import ALLOWED, live_section
 from cosim.scenario.model import Scenario
 from cosim.scenario.network import Ns3Network, PipeNetwork
+from cosim.scenario.nr_trace import read_trace
 from cosim.scenario.override import apply_environment, apply_settings
 from cosim.scenario.section import Section
 from cosim.scenario.source import KeyPath, Source, dotted, literal, read
 
 SCHEMA_FILE = Path(__file__).parent / "schema.json"
-LIVE_LINK_KEYS = ("rate", "delay", "jitter", "loss", "queue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def _validate(source: Source) -> Scenario:
 
 
 def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
-    """Make file names independent of where the resolved copy will lie, and check that they exist."""
+    """Make file names independent of where the resolved copy will lie, and check that they exist; take traces in."""
     problems: list[Problem] = []
 
     def checked(text: str, keys: KeyPath, wanted: str) -> str:
@@ -154,6 +155,15 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
             engine["hardware"]["key"] = os.path.realpath(base / os.path.expanduser(engine["hardware"]["key"]))
         elif engine["kind"] == "vllm" and isinstance(engine["model"], str) and os.path.isdir(base / engine["model"]):
             engine["model"] = os.path.realpath(base / engine["model"])
+    access = data["network"]["access"]
+    for kind in ("ues", "background"):
+        for name, group in access.get(kind, {}).items():
+            if isinstance(group["trace"], str):
+                keys = ("network", "access", kind, name, "trace")
+                try:
+                    group["trace"] = read_trace(base / group["trace"], dotted(keys))
+                except ScenarioError as error:
+                    problems += error.problems
     if problems:
         raise ScenarioError(problems)
     return Scenario.model_validate(data)
@@ -170,13 +180,10 @@ def _timeline(scenario: Scenario, source: Source) -> tuple[Knobs, ...]:
         for path, value in entry.set.items():
             keys = ("timeline", index, "set", path)
             origin, line = source.place(keys)
-            section = _live_section(data, path)
+            section = live_section(data, path)
             if section is None:
-                allowed = (
-                    f"network.access.uplink.delay, network.paths.NAME.rate and the like ({', '.join(LIVE_LINK_KEYS)})"
-                )
                 problems.append(
-                    Problem(origin, line, f"timeline.{index}.set", f"{path!r} cannot change in a run", allowed)
+                    Problem(origin, line, f"timeline.{index}.set", f"{path!r} cannot change in a run", ALLOWED)
                 )
                 continue
             knob = path.rpartition(".")[2]
@@ -192,17 +199,3 @@ def _timeline(scenario: Scenario, source: Source) -> tuple[Knobs, ...]:
     if problems:
         raise ScenarioError(problems)
     return tuple(states)
-
-
-def _live_section(data: dict[str, Any], path: str) -> dict[str, Any] | None:
-    """The link section that a dotted path changes; None if it is not one that can change in a run."""
-    words = path.split(".")
-    key = words[-1].removesuffix("_up").removesuffix("_down")
-    link = words[1:-1]
-    known = link in (["access", "uplink"], ["access", "downlink"], ["core"]) or (len(link) == 2 and link[0] == "paths")
-    if words[0] != "network" or not known or key not in LIVE_LINK_KEYS:
-        return None
-    section: Any = data["network"]
-    for word in link:
-        section = section.get(word) if isinstance(section, dict) else None
-    return section if isinstance(section, dict) and words[-1] in section else None

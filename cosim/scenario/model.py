@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -9,6 +10,7 @@ from pydantic import Field, model_validator
 from cosim.scenario.clients import ClientGroup
 from cosim.scenario.engines import Engine
 from cosim.scenario.network import Network
+from cosim.scenario.nr import NrAccess
 from cosim.scenario.section import Finding, Name, Section, problems
 from cosim.scenario.units import Change, Duration, PositiveDuration, Ratio
 
@@ -105,6 +107,24 @@ class Scenario(Section):
                 found.append((("clients", index, "name"), f"{group.name!r} names two groups", "a name of its own"))
             if group.tier not in self.tiers:
                 found.append((("clients", index, "tier"), f"no tier {group.tier!r}", list(self.tiers)))
+        if isinstance(self.network.access, NrAccess):
+            found += _unbound_ues(self.network.access, names)
         if found:
             raise problems(found)
         return self
+
+
+def _unbound_ues(access: NrAccess, clients: list[str]) -> Iterator[Finding]:
+    """UE groups that name clients which are not there, or that two groups name."""
+    bound: dict[str, str] = {}
+    for name, group in access.ues.items():
+        keys = ("network", "access", "ues", name)
+        if name != "default" and not group.clients and name not in clients:
+            yield keys, f"no clients are named {name!r}", [*clients, "default"]
+        for index, client in enumerate(group.clients):
+            if client not in clients:
+                yield (*keys, "clients", index), f"no clients are named {client!r}", clients
+        for client in group.clients or [name]:
+            if client in bound:
+                yield keys, f"the clients {client!r} are UEs of {bound[client]!r} already", "one group for each client"
+            bound[client] = name

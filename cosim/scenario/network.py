@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from cosim.scenario.section import Name, Section, problem
+from cosim.scenario.nr import NrAccess
+from cosim.scenario.section import Finding, Name, Section, problem, problems
 from cosim.scenario.units import Duration, PositiveDuration, Rate, Ratio, Size
 
 MTU_LEAST_BYTES = 576
@@ -32,6 +33,13 @@ class LinkAccess(Section):
     downlink: LinkDirection = LinkDirection()
 
 
+class Outage(Section):
+    """A time in which a path loses every packet."""
+
+    at: Duration
+    duration: PositiveDuration
+
+
 class Path(Section):
     """A link with the same values each way unless a key with `_up` or `_down` says otherwise."""
 
@@ -50,6 +58,14 @@ class Path(Section):
     queue: Size | None = None
     queue_up: Size | None = None
     queue_down: Size | None = None
+    outages: list[Outage] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _outages_follow_one_another(self) -> Path:
+        for index, (before, after) in enumerate(zip(self.outages, self.outages[1:], strict=False)):
+            if after.at < before.at + before.duration:
+                raise problem(("outages", index + 1, "at"), "begins before the last one has ended", "a later time")
+        return self
 
     def direction(self, *, up: bool) -> LinkDirection:
         """The values of one direction."""
@@ -95,7 +111,6 @@ class Transport(Section):
 
 class _Network(Section):
     ue_mtu: int = Field(1400, ge=MTU_LEAST_BYTES, le=9000, description="IP packet size at the UE, bytes.")
-    access: LinkAccess = LinkAccess()
     core: Path = Path()
     paths: dict[Name, ServerPath] = Field(default_factory=dict)
     transport: Transport = Transport()
@@ -103,8 +118,7 @@ class _Network(Section):
     @model_validator(mode="after")
     def _links_are_possible(self) -> _Network:
         named: list[tuple[tuple[str, ...], LinkDirection | Path]] = [
-            (("access", "uplink"), self.access.uplink),
-            (("access", "downlink"), self.access.downlink),
+            *((("access", key), direction) for key, direction in self._access_directions().items()),
             (("core",), self.core),
             *((("paths", name), path) for name, path in self.paths.items()),
         ]
@@ -117,6 +131,11 @@ class _Network(Section):
                 if (getattr(link, key, None) or 0) > LONGEST_LINK_DELAY_NS:
                     raise problem((*keys, key), "is longer than any link's", "at most 1h")
         return self
+
+    def _access_directions(self) -> dict[str, LinkDirection]:
+        """An access link's directions by key; an NR cell has none."""
+        access = getattr(self, "access", None)
+        return {"uplink": access.uplink, "downlink": access.downlink} if isinstance(access, LinkAccess) else {}
 
     @model_validator(mode="after")
     def _http2_is_chosen_in_tls(self) -> _Network:
@@ -131,14 +150,33 @@ class Ns3Network(_Network):
     """Real packets and TCP in an ns-3 process."""
 
     kind: Literal["ns3"]
+    access: Annotated[LinkAccess | NrAccess, Field(discriminator="kind")] = LinkAccess()
     paths: dict[Name, ServerPath] = Field(min_length=1, max_length=MOST_PATHS)
     pcap: bool = Field(False, description="Write a pcap file for each node.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _an_access_is_a_link(cls, given: Any) -> Any:
+        if isinstance(given, dict) and isinstance(given.get("access"), dict) and "kind" not in given["access"]:
+            return {**given, "access": {"kind": "link", **given["access"]}}
+        return given
+
+    @model_validator(mode="after")
+    def _flows_name_paths(self) -> Ns3Network:
+        found: list[Finding] = []
+        for index, flow in enumerate(self.access.qos if isinstance(self.access, NrAccess) else []):
+            if flow.path is not None and flow.path not in self.paths:
+                found.append((("access", "qos", index, "path"), f"no path {flow.path!r}", list(self.paths)))
+        if found:
+            raise problems(found)
+        return self
 
 
 class PipeNetwork(_Network):
     """The deterministic double: rate and delay of each link, no packets, no TCP dynamics."""
 
     kind: Literal["pipe"]
+    access: LinkAccess = LinkAccess()
 
     def drops(self) -> bool:
         """Whether a link asks for loss or a bounded queue, which take packets to know."""

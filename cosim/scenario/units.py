@@ -16,6 +16,7 @@ NS_PER_UNIT = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9,
 BPS_PER_UNIT = {"bit/s": 1, "kbit/s": 10**3, "Mbit/s": 10**6, "Gbit/s": 10**9}
 BYTES_PER_UNIT = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 HZ_PER_UNIT = {"/s": 1, "/min": Decimal(1) / 60}
+HERTZ_PER_UNIT = {"Hz": 1, "kHz": 10**3, "MHz": 10**6, "GHz": 10**9}
 RATIO_PER_UNIT = {"%": Decimal("0.01"), "": Decimal(1)}
 
 
@@ -34,6 +35,7 @@ class _Quantity:
         least: float = 0,
         integer: bool = True,
         positive: bool = False,
+        signed: bool = False,
     ) -> None:
         self._what = what
         self._units = units
@@ -44,6 +46,7 @@ class _Quantity:
         self._least = least
         self._integer = integer
         self._positive = positive
+        self._signed = signed
 
     def parse(self, value: Any) -> int | float:
         """The number in base units. Raises PydanticCustomError with what is allowed."""
@@ -61,14 +64,16 @@ class _Quantity:
             parsed: Decimal = Decimal(match[1]) * self._units[unit]
         except DecimalException:
             raise self._error(f"{value!r} is out of range") from None
-        if parsed < 0 or (self._positive and parsed == 0):
+        if self._signed and parsed < -self._most:
+            raise self._error(f"{value!r} must be at least {self._write(-self._most)}")
+        if (parsed < 0 and not self._signed) or (self._positive and parsed == 0):
             raise self._error(f"{value!r} must be {'greater than zero' if self._positive else 'zero or more'}")
         if parsed > self._most:
             raise self._error(f"{value!r} must be at most {self._write(self._most)}")
         if not self._integer:
-            if float(parsed) < self._least:
+            if float(parsed) < self._least and not self._signed:
                 raise self._error(f"{value!r} must be at least {self._write(self._least)}")
-            return abs(float(parsed))
+            return float(parsed) + 0.0  # Not -0.0, which would be written otherwise than 0.
         rounded = int(parsed.to_integral_value())
         if self._positive and rounded == 0:
             raise self._error(f"{value!r} is smaller than the smallest {self._what}")
@@ -91,7 +96,8 @@ class _Quantity:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         units = "|".join(re.escape(unit) for unit in self._units)
-        pattern = rf"^\s*([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*({units})\s*$"
+        sign = "[+-]?" if self._signed else ""
+        pattern = rf"^\s*{sign}([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*({units})\s*$"
         text = {"type": "string", "pattern": pattern, "examples": [self._example]}
         return {"anyOf": [text, {"const": 0}]} if "" in self._units else text
 
@@ -112,6 +118,10 @@ def _writer(units: dict[str, Any]) -> Callable[[Any], str]:
 
 def _write_ratio(value: Any) -> str:
     return f"{(Decimal(str(value)) * 100).normalize():f}%"
+
+
+def _write_plain(unit: str) -> Callable[[Any], str]:
+    return lambda value: f"{Decimal(str(value)).normalize():f}{unit}"
 
 
 def _write_frequency(value: Any) -> str:
@@ -183,3 +193,43 @@ Frequency = Annotated[
     ),
 ]
 """A number of events in a second, held as a float."""
+CarrierFrequency = Annotated[
+    int,
+    _Quantity(
+        "frequency",
+        HERTZ_PER_UNIT,
+        "3.5GHz",
+        _writer(HERTZ_PER_UNIT),
+        readings=("MHz", "GHz"),
+        most=100 * 10**9,
+        positive=True,
+    ),
+]
+"""A carrier frequency, a bandwidth or a subcarrier spacing, held as int Hz."""
+
+
+def _signed(what: str, unit: str, example: str, most: int) -> _Quantity:
+    units, write = {unit: Decimal(1)}, _write_plain(unit)
+    return _Quantity(what, units, example, write, readings=(unit, unit), most=most, integer=False, signed=True)
+
+
+Decibel = Annotated[float, _signed("level", "dB", "25dB", 200)]
+"""A ratio in dB, held as a float."""
+Power = Annotated[float, _signed("power", "dBm", "23dBm", 100)]
+"""A power in dBm, held as a float."""
+Length = Annotated[float, _signed("length", "m", "50m", 100_000)]
+"""A coordinate or a height in metres, held as a float."""
+Speed = Annotated[
+    float,
+    _Quantity(
+        "speed",
+        {"m/s": Decimal(1), "km/h": Decimal(10) / 36},
+        "1.5m/s",
+        _write_plain("m/s"),
+        readings=("m/s", "km/h"),
+        most=300,
+        integer=False,
+        signed=True,
+    ),
+]
+"""A speed along an axis in m/s, held as a float."""
