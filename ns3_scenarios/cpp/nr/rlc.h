@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -29,6 +30,17 @@ struct AccessCycle
     int64_t pusch_start_ns{-1}; // -1: not yet
 };
 
+/// `count` SDUs that are missing whole, or of one the bytes [start, end) (38.322 6.2.2.5, NACK range and SO pair).
+struct RlcNack
+{
+    static constexpr int64_t kSduEnd = std::numeric_limits<int64_t>::max();
+
+    int64_t serial{0};
+    int64_t count{1};
+    int64_t start{0};
+    int64_t end{kSduEnd};
+};
+
 /// What a MAC PDU carries of one bearer and direction: a whole SDU, a segment of one, or a status report.
 struct RlcPdu
 {
@@ -40,8 +52,8 @@ struct RlcPdu
     bool poll{false};
     std::shared_ptr<AirTimes> first; // of the TB in which these bytes were sent first
     std::shared_ptr<AirTimes> air;   // of the TB that carries this PDU
-    std::vector<int64_t> nack;       // status: serials that are missing in whole or part
-    int64_t ack{0};                  // status: every serial below that is not in `nack` has arrived
+    std::vector<RlcNack> nacks;      // status: what is missing, in order
+    int64_t ack{0};                  // status: every serial below that is not in `nacks` has arrived
 };
 
 /// An SDU that leaves PDCP at the far end.
@@ -66,7 +78,7 @@ class RlcBearer
     RlcBearer(const RlcConfig& config, Agenda& agenda, Deliver deliver, GiveUp give_up, Wake wake);
     ~RlcBearer();
 
-    /// Join both directions of a bearer: status reports of each one's receiver go out in the other one.
+    /// Join both directions of a bearer: status reports of each one's receiver go out in the other one. AM needs it.
     static void Join(RlcBearer& up, RlcBearer& down);
 
     /// At the transmitter; false if the buffer has no room. `cycle`: the wait for uplink resources that it joins, if any.
@@ -75,7 +87,8 @@ class RlcBearer
     /// Bytes that want to be sent, headers included: status reports, retransmissions, new SDUs.
     int64_t PendingBytes() const;
 
-    /// SDU bytes that have never been sent, and those sent but not known to have arrived.
+    /// Bytes of SDUs of which nothing has been sent, and of those sent at least in part but neither delivered nor given
+    /// up: enqueued == waiting + unsettled + delivered + given up.
     int64_t WaitingBytes() const;
     int64_t UnsettledBytes() const;
 
