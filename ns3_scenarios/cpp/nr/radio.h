@@ -20,7 +20,8 @@ class Radio
     Radio(const RadioConfig& config, const std::string& stream, uint64_t seed, double dl_bandwidth_hz, double ul_bandwidth_hz);
     ~Radio();
 
-    /// `x_m`, `y_m` of a config are the place at the time of Set (of the constructor: at time 0).
+    /// `x_m`, `y_m` of a config are the place at the time of Set (of the constructor: at time 0). The random processes go
+    /// on: the same place has the same shadowing, the same place and time the same fading.
     void Set(int64_t now_ns, const RadioConfig& config);
 
     /// SINR in dB over the whole carrier, for one layer.
