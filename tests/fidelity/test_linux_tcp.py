@@ -45,23 +45,31 @@ def drawn(seed: int) -> Exchange:
     return replace(made, **pause)  # type: ignore[arg-type]
 
 
-def on_undisturbed_linux(exchange: Exchange) -> list[float]:
-    """The measurement of several in which the link was least late; skips where the machine never leaves it alone."""
-    measured = []
+def agrees(ours_ms: list[float], exchange: Exchange, share: float) -> None:
+    """Assert that the kernel takes as long, within the larger of 5 ms and a share.
+
+    Other programs can disturb the kernel's ends without making the link late, so of several measurements one has to
+    agree. Skips where the machine never leaves the link alone.
+    """
+    least_late_ms, off = float("inf"), ""
     for _ in range(ATTEMPTS):
-        measured.append(on_linux.measure(exchange))
-        if max(measured[-1].late_ms) <= LATEST_MS:
-            return measured[-1].message_ms
-    best = min(max(attempt.late_ms) for attempt in measured)
-    pytest.skip(f"the machine disturbed each of {ATTEMPTS} measurements; the least late link was {best:.1f} ms late")
+        measured = on_linux.measure(exchange)
+        least_late_ms = min(least_late_ms, max(measured.late_ms))
+        if max(measured.late_ms) > LATEST_MS:
+            continue
+        pairs = list(zip(ours_ms, measured.message_ms, strict=True))
+        if all(ours == pytest.approx(kernels, abs=max(5, share * kernels)) for ours, kernels in pairs):
+            return
+        off += f"ours, the kernel's: {pairs}\n"
+    if not off:
+        pytest.skip(f"the machine disturbed each of {ATTEMPTS} measurements; the least late by {least_late_ms:.1f} ms")
+    pytest.fail(f"{exchange}\n{off}")
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_clean_path_takes_as_long_as_on_this_kernel(tmp_path: Path, seed: int) -> None:
     exchange = drawn(seed)
-    linux_ms = on_undisturbed_linux(exchange)
-    for ours, kernels in zip(on_ns3.measure(exchange, tmp_path), linux_ms, strict=True):
-        assert ours == pytest.approx(kernels, abs=max(5, 0.05 * kernels)), exchange
+    agrees(on_ns3.measure(exchange, tmp_path), exchange, 0.05)
 
 
 @pytest.mark.parametrize("where", ["middle", "last", "reply"])
@@ -71,13 +79,10 @@ def test_a_lost_segment_costs_as_much_as_on_this_kernel(tmp_path: Path, where: s
     exchange = replace(
         exchange, drop={"middle": last // 2, "last": last}.get(where, 0), drop_reply=1 if where == "reply" else 0
     )
-    linux_ms = on_undisturbed_linux(exchange)
     whole_ms = on_ns3.measure(replace(exchange, drop=0, drop_reply=0), tmp_path)
     ours_ms = on_ns3.measure(exchange, tmp_path)
     assert ours_ms[0] > whole_ms[0]
-    # The kernel's timers fire up to 32 ms late.
-    for ours, kernels in zip(ours_ms, linux_ms, strict=True):
-        assert ours == pytest.approx(kernels, abs=max(5, 0.1 * kernels)), exchange
+    agrees(ours_ms, exchange, 0.1)  # The kernel's timers fire up to 32 ms late.
 
 
 def test_the_rig_leaves_nothing_behind() -> None:
