@@ -1,11 +1,10 @@
-"""From the scenario's NR access to the cell of the ns-3 process, and what differs between two states of it."""
+"""From the scenario's NR access to the cell of the ns-3 process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from cosim.bridge import nr_messages as wire
-from cosim.clock import NS_PER_S
 from cosim.scenario.nr import NrAccess
 from cosim.scenario.nr_carrier import slots
 from cosim.scenario.nr_gnb import LinkAdaptation, UplinkAccess
@@ -14,9 +13,6 @@ from cosim.scenario.nr_ues import Background, Geometry, UeRadio
 DEFAULT_SINR_DB = 20.0
 SCENARIOS = ("umi", "uma", "inh")
 LINE_OF_SIGHT = {"yes": 1, "no": 0, "drawn": -1}
-
-Knob = tuple[int, str, wire.UeKnob | wire.CellKnob]
-"""When (ns), the path from the root, and the value."""
 
 
 def nr_access(access: NrAccess, ues: Mapping[str, str], *, seed: int) -> wire.NrAccess:
@@ -69,59 +65,6 @@ def nr_access(access: NrAccess, ues: Mapping[str, str], *, seed: int) -> wire.Nr
 def background_names(name: str, others: Background) -> list[str]:
     """Names of a background group's UEs."""
     return [f"{name}-{number}" for number in range(others.count)]
-
-
-def interruptions(access: NrAccess, ues: Mapping[str, str]) -> list[Knob]:
-    """The gaps of every UE, each at its time."""
-    found: list[Knob] = []
-    for ue, group in ues.items():
-        for gap in access.group_of(group).interruptions:
-            found.append((gap.at, f"network.access.ues.{ue}", wire.Interruption(gap.at + gap.duration)))
-    return sorted(found, key=lambda knob: knob[0])
-
-
-class Places:
-    """Where the UEs of a cell are as time goes on, so that a changed knob finds a moving UE where it is by then."""
-
-    def __init__(self, access: NrAccess, ues: Mapping[str, str]) -> None:
-        self._access = access
-        self._ues = ues
-        self._since: dict[str, tuple[int, float, float]] = {}  # UE -> time, x, y of its latest radio values
-
-    def changes(self, at_ns: int, after: NrAccess) -> Iterator[Knob]:
-        """What differs from the state before, which this call replaces."""
-        before, self._access = self._access, after
-        if before.gnb.uplink != after.gnb.uplink:
-            yield at_ns, "network.access", _grants(after.gnb.uplink, after.gnb.sr_period_slots)
-        if _scheduler(before) != _scheduler(after):
-            yield at_ns, "network.access", _scheduler(after)
-        if before.gnb.link_adaptation != after.gnb.link_adaptation:
-            yield at_ns, "network.access", _link(after.gnb.link_adaptation)
-        for ue, group in self._ues.items():
-            yield from self._moved(at_ns, ue, before.group_of(group), after.group_of(group))
-        for name, others in after.background.items():
-            for ue in background_names(name, others):
-                yield from self._moved(at_ns, ue, before.background[name], others)
-                yield from _traffic_changes(at_ns, ue, before.background[name], others)
-
-    def _moved(self, at_ns: int, ue: str, before: UeRadio, after: UeRadio) -> Iterator[Knob]:
-        frequency_ghz = self._access.carrier.frequency / 1e9
-        old, new = _radio(before, frequency_ghz), _radio(after, frequency_ghz)
-        if old == new:
-            return
-        since_ns, x_m, y_m = self._since.get(ue, (0, old.x_m, old.y_m))
-        passed_s = (at_ns - since_ns) / NS_PER_S
-        x_m = new.x_m if new.x_m != old.x_m else x_m + old.vx_mps * passed_s
-        y_m = new.y_m if new.y_m != old.y_m else y_m + old.vy_mps * passed_s
-        self._since[ue] = at_ns, x_m, y_m
-        yield at_ns, f"network.access.ues.{ue}", _radio(after, frequency_ghz, place=(x_m, y_m))
-
-
-def _traffic_changes(at_ns: int, ue: str, before: Background, after: Background) -> Iterator[Knob]:
-    for up, old, new in ((True, before.uplink, after.uplink), (False, before.downlink, after.downlink)):
-        if old != new:
-            value = wire.BackgroundTraffic(up, new is not None, _traffic(new))
-            yield at_ns, f"network.access.ues.{ue}", value
 
 
 def _carrier(access: NrAccess) -> wire.CarrierConfig:
@@ -181,9 +124,9 @@ def _scheduler(access: NrAccess) -> wire.SchedulerConfig:
     )
 
 
-def _radio(group: UeRadio, frequency_ghz: float, place: tuple[float, float] | None = None) -> wire.RadioConfig:
+def _radio(group: UeRadio, frequency_ghz: float) -> wire.RadioConfig:
     if group.geometry is not None:
-        return _geometry(group.geometry, frequency_ghz, place)
+        return _geometry(group.geometry, frequency_ghz)
     if isinstance(group.trace, list):
         points = [wire.TracePoint(point.at, point.sinr_up, point.sinr_down) for point in group.trace]
         return wire.RadioConfig(kind=1, trace=tuple(points))
@@ -193,16 +136,15 @@ def _radio(group: UeRadio, frequency_ghz: float, place: tuple[float, float] | No
     return wire.RadioConfig(kind=0, ul_sinr_db=up_db, dl_sinr_db=down_db)
 
 
-def _geometry(geometry: Geometry, frequency_ghz: float, place: tuple[float, float] | None) -> wire.RadioConfig:
-    x_m, y_m = place or (geometry.position.x, geometry.position.y)
+def _geometry(geometry: Geometry, frequency_ghz: float) -> wire.RadioConfig:
     return wire.RadioConfig(
         kind=2,
         scenario=SCENARIOS.index(geometry.scenario),
         frequency_ghz=frequency_ghz,
         gnb_height_m=geometry.gnb_height,
         ue_height_m=geometry.ue_height,
-        x_m=x_m,
-        y_m=y_m,
+        x_m=geometry.position.x,
+        y_m=geometry.position.y,
         vx_mps=geometry.velocity.x,
         vy_mps=geometry.velocity.y,
         line_of_sight=LINE_OF_SIGHT[geometry.line_of_sight],

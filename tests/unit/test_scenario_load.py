@@ -13,10 +13,16 @@ from hypothesis import strategies as st
 
 from cosim.scenario.engines import VllmEngine
 from cosim.scenario.load import Loaded, load
+from cosim.scenario.network import LinkAccess, LinkDirection, Network
 from tests.lockstep import MS, chat, said, scenario, stub
 
 ROOT = Path(__file__).parents[2]
 CONTRACT_FILES = (ROOT / "shared" / "CONTRACT.md", ROOT.parent / "shared" / "CONTRACT.md")
+
+
+def uplink_of(network: Network) -> LinkDirection:
+    assert isinstance(network.access, LinkAccess)
+    return network.access.uplink
 
 
 def loaded(folder: Path, data: Any, name: str = "s.yaml") -> Loaded:
@@ -142,7 +148,7 @@ def test_the_timeline_as_states_of_the_network(tmp_path: Path) -> None:
         (
             state.at_ns // MS,
             state.network.core.rate,
-            state.network.access.uplink.delay // MS,
+            uplink_of(state.network).delay // MS,
             state.network.paths["cloud"].direction(up=True).delay // MS,
             state.network.paths["cloud"].direction(up=False).delay // MS,
         )
