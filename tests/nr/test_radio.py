@@ -179,7 +179,8 @@ def test_the_series_does_not_depend_on_when_it_is_read(radios: Radios) -> None:
     code = """
 import random
 
-times = [random.Random(5).randrange(0, 60_000_000_000) for _ in range(300)]
+draw = random.Random(5)
+times = [draw.randrange(0, 60_000_000_000) for _ in range(300)]
 dense = radio_of(values["walk"])
 known = {t: dense.SinrDb(t, True) for t in sorted(set(times) | set(range(0, 60_000_000_000, 5_000_000)))}
 sparse = radio_of(values["walk"])
