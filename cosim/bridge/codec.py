@@ -16,7 +16,7 @@ MIB = 1 << 20
 MAX_MESSAGE_BYTES = 64 * MIB
 # ZeroMQ ends a connection that sends more than this, unread; between the two a message is read, refused and counted.
 MAX_FRAME_BYTES = 2 * MAX_MESSAGE_BYTES
-# Both sides answer what they are asked, so few messages wait; this bounds the memory that a peer can fill.
+# Both sides answer what they are asked, so few messages wait to be sent, and few are read at a time.
 MAX_WAITING_MESSAGES = 16
 MALFORMED, OVERSIZED, STALE = "malformed message", "oversized message", "other protocol version"
 

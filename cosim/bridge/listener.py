@@ -121,12 +121,9 @@ class Listener:
             (zmq.ZAP_DOMAIN, b"cosim"),
             (zmq.ROUTER_MANDATORY, 1),
             (zmq.HANDSHAKE_IVL, HANDSHAKE_LIMIT_MS),
-            (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
-            (zmq.HEARTBEAT_TIMEOUT, LOST_AFTER_MS),
-            (zmq.HEARTBEAT_TTL, LOST_AFTER_MS),
-            (zmq.RCVHWM, MAX_WAITING_MESSAGES),
         ):
             self._socket.setsockopt(option, value)
+        notice_lost_peers(self._socket, LOST_AFTER_MS)
         bound_messages(self._socket)
 
     @property
@@ -229,6 +226,23 @@ class Listener:
             if address is not None and self._reason is not None:
                 self._refusals.note(self._reason, address)
             self._reason = NO_ZEROMQ
+
+
+def notice_lost_peers(socket: zmq.Socket[bytes], lost_after_ms: int) -> None:
+    """Have ZeroMQ end a connection whose peer says nothing for so long; to be set before it is bound or connected.
+
+    A socket with heartbeats takes in whatever comes, so that a peer whose key is known can fill memory. Where a
+    high-water mark stops it, libzmq 4.3.5 does not read the peer's heartbeats either and ends a sound connection; if
+    the peer ends then, it aborts the process ("Assertion failed: !_io_error", "Assertion failed: _input_stopped";
+    https://github.com/zeromq/libzmq/issues/4364 and /3937).
+    """
+    for option, value in (
+        (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
+        (zmq.HEARTBEAT_TIMEOUT, lost_after_ms),
+        (zmq.HEARTBEAT_TTL, lost_after_ms),
+        (zmq.RCVHWM, 0),
+    ):
+        socket.setsockopt(option, value)
 
 
 def _peer_address(handle: int) -> str:

@@ -16,7 +16,7 @@ from cosim.bridge.codec import MAX_WAITING_MESSAGES, bound_messages
 from cosim.bridge.errors import BridgeError, ChildError
 from cosim.bridge.kept_log import KeptLog
 from cosim.bridge.keys import HOST, PUBLIC, ClientKeys, authorising
-from cosim.bridge.listener import ADDRESS, HEARTBEAT_MS, LINGER_MS, LOST_AFTER_MS
+from cosim.bridge.listener import ADDRESS, HEARTBEAT_MS, LINGER_MS, LOST_AFTER_MS, notice_lost_peers
 from cosim.bridge.messages import PROTOCOL_VERSION, Stop, Stopped
 from cosim.bridge.remote_messages import MOST_NAME_CHARACTERS, Attach, Attached, Beat, RemoteReply
 from cosim.bridge.requester import LONGEST_WAIT_S, Requester
@@ -87,13 +87,10 @@ class RemoteHost(Requester):
             (zmq.CURVE_PUBLICKEY, self._keys.public),
             (zmq.CURVE_SECRETKEY, self._keys.secret),
             (zmq.RECONNECT_IVL, RECONNECT_MS),
-            (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
-            (zmq.HEARTBEAT_TIMEOUT, lost_after_ms),
-            (zmq.HEARTBEAT_TTL, lost_after_ms),
             (zmq.SNDHWM, MAX_WAITING_MESSAGES),
-            (zmq.RCVHWM, MAX_WAITING_MESSAGES),
         ):
             self._socket.setsockopt(option, value)
+        notice_lost_peers(self._socket, lost_after_ms)
         bound_messages(self._socket)
 
     def stop(self, *, politely: bool) -> None:

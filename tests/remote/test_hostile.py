@@ -10,52 +10,24 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 import zmq
 
-from cosim.bridge.codec import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Codec
-from cosim.bridge.keys import client_keys, host_keys
+from cosim.bridge.codec import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES
+from cosim.bridge.keys import host_keys
 from cosim.bridge.listener import MOST_TEXT_CHARACTERS, Listener, Lost, Refusals
 from cosim.bridge.messages import PROTOCOL_VERSION, Failed, MessageRefused, Render, StartEngines, Step, Stop
-from cosim.bridge.remote_messages import Attach, Attached, Beat, RemoteReply
+from cosim.bridge.remote_messages import Attach, Attached, Beat
 from cosim.clock import monotonic_s, sleep_s
+from tests.remote.peer import ATTACH, LIMIT_MS, Peer, encode
 from tests.remote.rig import EngineHostProcess, engine_host, run_under_way, write
 from tests.scenario.test_command_line import cosim
 
-LIMIT_MS = 30_000
 N_FRAMES = 5_000
 FEW_FILES = 100
 # Quoted, it is longer than a message may be.
 LARGE_TEXT = "\x01" * (20 << 20)
-ATTACH = Attach(PROTOCOL_VERSION, "run", "name")
-encode = msgspec.msgpack.encode
-
-
-class Peer:
-    """A connection with a client's key that sends what it is told to."""
-
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, keys: Path) -> None:
-        own = client_keys(keys)
-        self._codec = Codec(RemoteReply)
-        self.socket = context.socket(zmq.DEALER)
-        self.socket.curve_serverkey, self.socket.curve_publickey = own.host, own.public
-        self.socket.curve_secretkey = own.secret
-        self.socket.connect(address)
-
-    def ask(self, *frames: bytes) -> Any:
-        self.socket.send_multipart(frames)
-        return self.reply()
-
-    def reply(self) -> Any:
-        """The next reply that is no heartbeat."""
-        while self.socket.poll(LIMIT_MS):
-            reply = self._codec.decode(self.socket.recv_multipart())
-            if not isinstance(reply, Beat):
-                return reply
-        raise AssertionError("no reply")
 
 
 @pytest.fixture
