@@ -97,11 +97,14 @@ def test_strangers_change_nothing_for_the_run_that_is_served_nor_for_the_next(
     assert recorded(host, keys, tmp_path / "after") == before
 
 
-def test_connections_that_say_nothing_keep_nobody_out(host: EngineHostProcess, keys: Path, tmp_path: Path) -> None:
+def test_connections_that_say_nothing_keep_nobody_out_and_are_named(
+    host: EngineHostProcess, keys: Path, tmp_path: Path
+) -> None:
     connections = [socket.create_connection(("127.0.0.1", host.port)) for _ in range(200)]
     recorded(host, keys, tmp_path / "run")
     for connection in connections:
         connection.close()
+    host.wait_for(r"the last: no ZeroMQ: 127\.0\.0\.1 port \d+")
 
 
 def test_more_silent_connections_than_files_that_may_be_open_leave_the_run_and_the_next_alone(

@@ -117,7 +117,8 @@ def test_keys_of_another_host_are_refused(host: EngineHostProcess, tmp_path: Pat
     assert done.returncode == 3
     assert f"{host.address} breaks off the handshake" in done.stderr
     assert f"{tmp_path / 'stranger' / 'engine-host.key'} is a copy of its own engine-host.key" in done.stderr
-    host.wait_for(r"other engine-host\.key [2-9]; the last: other engine-host\.key: 127\.0\.0\.1 port \d+")
+    # Who it was a host that is late cannot tell, and a further attempt may have been cut short by the end of the run.
+    host.wait_for(r"other engine-host\.key [2-9]; the last: ")
 
 
 INTERRUPTED = """
