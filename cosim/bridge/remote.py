@@ -17,7 +17,7 @@ from cosim.bridge.errors import BridgeError, ChildError
 from cosim.bridge.kept_log import KeptLog
 from cosim.bridge.keys import HOST, PUBLIC, ClientKeys, authorising
 from cosim.bridge.listener import ADDRESS, HEARTBEAT_MS, LINGER_MS, LOST_AFTER_MS, notice_lost_peers
-from cosim.bridge.messages import PROTOCOL_VERSION, Stop, Stopped
+from cosim.bridge.messages import PROTOCOL_VERSION, MessageRefused, Stop, Stopped
 from cosim.bridge.remote_messages import MOST_NAME_CHARACTERS, Attach, Attached, Beat, RemoteReply
 from cosim.bridge.requester import LONGEST_WAIT_S, Requester
 from cosim.clock import monotonic_s
@@ -126,6 +126,12 @@ class RemoteHost(Requester):
                 raise self._broken
             elif monotonic_s() >= give_up_s:
                 raise self._silent(limit_s)
+
+    def _refusal(self, reply: MessageRefused) -> ChildError:
+        """ZeroMQ connects anew by itself, and what belonged to the connection that broke is refused there."""
+        while self._events.poll(0):
+            self._on_event(recv_monitor_message(self._events))
+        return self._broken or super()._refusal(reply)
 
     def _on_event(self, event: Any) -> None:
         kind = event["event"]

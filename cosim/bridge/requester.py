@@ -84,5 +84,9 @@ class Requester(ABC):
         if isinstance(reply, Failed):
             raise self.fault(f"failed: {reply.text}")
         if isinstance(reply, MessageRefused):
-            raise self.fault(f"refused message {reply.count}: {reply.text}")
+            raise self._refusal(reply)
         return reply
+
+    def _refusal(self, reply: MessageRefused) -> ChildError:
+        """The error that a refused message is."""
+        return self.fault(f"refused message {reply.count}: {reply.text}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import zmq
 
 from cosim.bridge.keys import make_keys
 from tests.remote.rig import EngineHostProcess, engine_host
@@ -24,3 +25,10 @@ def host(tmp_path: Path, keys: Path) -> Iterator[EngineHostProcess]:
         yield host
     assert list(host.temporary.glob("cosim-*")) == []
     assert "Traceback" not in host.output
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+    context = zmq.Context()
+    yield context
+    context.destroy(linger=0)

@@ -31,13 +31,6 @@ LARGE_TEXT = "\x01" * (20 << 20)
 
 
 @pytest.fixture
-def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
-    context = zmq.Context()
-    yield context
-    context.destroy(linger=0)
-
-
-@pytest.fixture
 def peer(context: zmq.Context[zmq.Socket[bytes]], host: EngineHostProcess, keys: Path) -> Peer:
     return Peer(context, host.address, keys)
 

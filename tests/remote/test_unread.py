@@ -12,11 +12,13 @@ import pytest
 import zmq
 
 from cosim.bridge.keys import host_keys
-from cosim.bridge.listener import HEARTBEAT_MS, Listener, Refusals
+from cosim.bridge.listener import HEARTBEAT_MS, Arrived, Listener, Refusals
 from cosim.bridge.messages import PROTOCOL_VERSION, Stop
 from cosim.bridge.remote_messages import Attached, Beat
-from tests.remote.peer import ATTACH, Peer, encode
+from cosim.clock import monotonic_s
+from tests.remote.peer import ATTACH, LIMIT_MS, Peer, encode
 
+Context = zmq.Context[zmq.Socket[bytes]]
 N_MESSAGES = 100
 LOST_AFTER_S = 3.0
 # The first heartbeat after a peer has gone is answered by a reset, the next finds the connection broken.
@@ -29,6 +31,7 @@ from pathlib import Path
 from cosim.bridge.child import Runtime
 from cosim.bridge.errors import ChildError
 from cosim.bridge.keys import client_keys
+from cosim.bridge.messages import Step
 from cosim.bridge.remote import RemoteHost
 from cosim.bridge.remote_messages import Attached
 
@@ -39,6 +42,8 @@ try:
         "engines", address, client_keys(keys), run="run", name="name", runtime=runtime, log=keys / "log",
         silence_limit_s=silence_limit_s,
     )
+    sys.stdin.readline()
+    host.send(Step("engine", [], []))
     sys.stdin.readline()
     print(host.receive(Attached, limit_s=60))
 except ChildError as error:
@@ -84,43 +89,68 @@ def line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
+def give(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(text)
+    process.stdin.flush()
+
+
 def goes_on(process: subprocess.Popen[str], *, for_s: float) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(for_s)
 
 
+def next_arrived(listener: Listener) -> Arrived:
+    give_up_s = monotonic_s() + LIMIT_MS / 1_000
+    arrived = None
+    while arrived is None:
+        assert monotonic_s() < give_up_s
+        arrived = next(listener.arrivals(), None)
+    return arrived
+
+
 @contextmanager
-def busy_client(keys: Path) -> Iterator[tuple[subprocess.Popen[str], Listener, bytes]]:
-    """A client that has been let in and reads nothing of what it is sent then."""
-    with zmq.Context() as context:
-        listener = Listener(context, "tcp://127.0.0.1:*", host_keys(keys), Refusals(print))
-        with python(CLIENT, listener.address, keys, LOST_AFTER_S) as process:
-            arrived = None
-            while arrived is None:
-                assert process.poll() is None
-                arrived = next(listener.arrivals(), None)
-            for message in (ATTACHED, *[Beat(b"")] * N_MESSAGES):
-                assert listener.send(arrived.peer, message)
-            yield process, listener, arrived.peer
+def busy_client(context: Context, keys: Path) -> Iterator[tuple[subprocess.Popen[str], Listener, bytes]]:
+    """A client that has been let in and reads nothing of what it is sent then. It sends a step at a line."""
+    listener = Listener(context, "tcp://127.0.0.1:*", host_keys(keys), Refusals(print))
+    with python(CLIENT, listener.address, keys, LOST_AFTER_S) as process:
+        peer = next_arrived(listener).peer
+        for message in (ATTACHED, *[Beat(b"")] * N_MESSAGES):
+            assert listener.send(peer, message)
+        yield process, listener, peer
 
 
-def test_a_client_that_is_busy_for_long_keeps_its_connection(keys: Path) -> None:
-    with busy_client(keys) as (process, listener, peer):
+def test_a_client_that_is_busy_for_long_keeps_its_connection(context: Context, keys: Path) -> None:
+    with busy_client(context, keys) as (process, listener, peer):
         goes_on(process, for_s=2 * LOST_AFTER_S)
         assert listener.send(peer, ATTACHED)
-        output, _ = process.communicate("\n", timeout=30)
+        output, _ = process.communicate("\n\n", timeout=30)
         listener.close()
     assert output.strip() == str(ATTACHED)
     assert process.returncode == 0
 
 
-def test_a_client_that_is_busy_while_its_host_ends_names_it(keys: Path) -> None:
-    with busy_client(keys) as (process, listener, _):
+def test_a_client_that_is_busy_while_its_host_ends_names_it(context: Context, keys: Path) -> None:
+    with busy_client(context, keys) as (process, listener, _):
         listener.close()
         goes_on(process, for_s=HEARTBEATS_S)
-        output, _ = process.communicate("\n", timeout=30)
+        output, _ = process.communicate("\n\n", timeout=30)
     assert "lost the engine host: the connection to tcp://127.0.0.1:" in output
     assert process.returncode == 0
+
+
+def test_a_client_that_is_connected_anew_names_the_connection_that_broke(context: Context, keys: Path) -> None:
+    with busy_client(context, keys) as (process, listener, _):
+        listener.close()
+        context.term()
+        with zmq.Context() as another:
+            listener = Listener(another, listener.address, host_keys(keys), Refusals(print))
+            give(process, "\n")
+            listener.refuse(next_arrived(listener), "message out of order", "Step is out of order")
+            listener.close()
+        output, _ = process.communicate("\n", timeout=30)
+    assert "lost the engine host: the connection to tcp://127.0.0.1:" in output
+    assert "refused" not in output
 
 
 def test_a_host_that_is_busy_while_a_client_ends_serves_the_next(keys: Path) -> None:
@@ -137,8 +167,6 @@ def test_a_host_that_is_busy_while_a_client_ends_serves_the_next(keys: Path) -> 
         with zmq.Context() as context:
             another = Peer(context, address, keys)
             another.socket.send(encode(ATTACH))
-            assert process.stdin is not None
-            process.stdin.write("\n")
-            process.stdin.flush()
+            give(process, "\n")
             assert line(process) == "let in"
             another.socket.close(0)
