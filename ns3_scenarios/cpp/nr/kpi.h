@@ -22,7 +22,7 @@ class RadioKpis
   public:
     RadioKpis(const CellConfig& config, const Frame& frame);
 
-    /// A transmission ends on the air. Retransmissions count in the PRB share and HARQ rounds alone.
+    /// A transmission ends on the air, at the latest with its slot. Retransmissions count in the PRB share and HARQ rounds alone.
     void Transmitted(int64_t t_ns, const Transmission& transmission, double sinr_db);
 
     /// Bytes leave the access network (background: are decoded).
@@ -71,7 +71,12 @@ class RadioKpis
         {
             MoveTo(t_ns);
         }
-        return m_windows[2 * (ue + 1) + (up ? 0 : 1)];
+        return m_windows[Index(ue, up)];
+    }
+
+    static size_t Index(int32_t ue, bool up)
+    {
+        return 2 * static_cast<size_t>(ue + 1) + (up ? 0 : 1);
     }
 
     void MoveTo(int64_t t_ns);
@@ -86,7 +91,7 @@ class RadioKpis
     std::vector<int64_t> m_dl_rb_symbols;
     int64_t m_start_ns{0};
     int64_t m_end_ns;
-    std::vector<Window> m_windows; // uplink and downlink of the cell, then of each UE
+    std::vector<Window> m_windows; // uplink and downlink of the cell (summed up when it closes), then of each UE
     std::vector<int64_t> m_waiting_bytes;
     std::vector<RadioSample> m_samples;
 };
