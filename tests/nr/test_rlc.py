@@ -95,6 +95,8 @@ def test_um_takes_a_whole_sdu_after_t_reassembly(cpp: Cpp) -> None:
 def test_um_takes_no_segment_after_t_reassembly(cpp: Cpp) -> None:
     late = play(cpp, sdus(3), rooms=([1500], SMALL), late=({1: 16}, {}), acknowledged=False)
     assert late.lines("drops", "delivers") == ["1.1 up delivers 0", "37.1 up drops 1", "37.1 up drops 2"]
+    both = play(cpp, sdus(3), rooms=([ONE, 500, 520, ONE], SMALL), late=({1: 16, 2: 16}, {}), acknowledged=False)
+    assert both.lines("drops", "delivers") == ["1.1 up delivers 0", "52.6 up drops 1", "52.6 up delivers 2"]
 
 
 def test_am_recovers_a_lost_middle(cpp: Cpp) -> None:

@@ -50,7 +50,7 @@ struct RlcPdu
     int64_t n_bytes{0};  // of the SDU (with its PDCP header), or of the report
     bool last{false};    // the SDU's last byte is in it
     bool poll{false};
-    std::shared_ptr<AirTimes> first; // of the TB in which these bytes were sent first
+    std::shared_ptr<AirTimes> first; // of the TB in which these bytes (the last of them) were sent first
     std::shared_ptr<AirTimes> air;   // of the TB that carries this PDU
     std::vector<RlcNack> nacks;      // status: what is missing, in order
     int64_t ack{0};                  // status: every serial below that is not in `nacks` has arrived
@@ -66,13 +66,14 @@ struct RlcArrival
 };
 
 /// The bytes of `Fill` include RLC, PDCP and MAC headers. Status reports of this direction's receiver travel in the
-/// other direction's bearer: whoever owns both joins them by `OnStatus` and `SendStatus`.
+/// other direction's bearer, to which `Join` ties it.
 class RlcBearer
 {
   public:
     using Deliver = std::function<void(const RlcArrival&)>;
     using GiveUp = std::function<void(uint64_t handle, int64_t n_bytes)>;
-    /// The transmitter has something to send that nobody's call has brought: a retransmission, a poll, a status.
+    /// The transmitter has something to send that no Enqueue has brought: a retransmission, a poll, a status. Otherwise
+    /// PendingBytes grows in Enqueue and in Receive (of either direction) alone.
     using Wake = std::function<void()>;
 
     RlcBearer(const RlcConfig& config, Agenda& agenda, Deliver deliver, GiveUp give_up, Wake wake);

@@ -74,15 +74,14 @@ RlcReceiver::ReceiveAcknowledged(int64_t now_ns, const RlcPdu& pdu)
     const bool stale = pdu.serial < m_sdus.First() || (m_sdus.Holds(pdu.serial) && m_sdus[pdu.serial].complete);
     const bool completed = !stale && Store(pdu);
     Progress(now_ns);
-    if (pdu.poll && stale)
+    if (pdu.poll && !stale)
+    {
+        m_open_polls.push_back(pdu.serial);
+    }
+    if (ClosePolls() || (pdu.poll && stale))
     {
         TriggerStatus();
     }
-    else if (pdu.poll)
-    {
-        m_late_polls.push_back(pdu.serial);
-    }
-    AnswerPolls();
     if (completed)
     {
         m_complete(now_ns, pdu);
@@ -121,7 +120,10 @@ RlcReceiver::Skip(int64_t now_ns, int64_t serial)
     }
     m_sdus[serial].complete = true;
     Progress(now_ns);
-    AnswerPolls();
+    if (ClosePolls())
+    {
+        TriggerStatus();
+    }
     return true;
 }
 
@@ -183,8 +185,8 @@ RlcReceiver::ExpireReassembly()
     }
     if (m_config.acknowledged)
     {
+        ClosePolls();
         TriggerStatus();
-        AnswerPolls();
     }
 }
 
@@ -202,21 +204,18 @@ RlcReceiver::DiscardUpTo(int64_t serial)
     }
 }
 
-/// A poll is answered once nothing ahead of it can still arrive out of order (38.322 5.3.4).
-void
-RlcReceiver::AnswerPolls()
+/// Whether there are polls to answer: one waits until nothing ahead of it can still come out of order (38.322 5.3.4).
+bool
+RlcReceiver::ClosePolls()
 {
-    const auto answered = [this](int64_t serial) { return serial < m_highest_status; };
-    if (std::erase_if(m_late_polls, answered) > 0)
-    {
-        TriggerStatus();
-    }
+    return std::erase_if(m_open_polls, [this](int64_t serial) { return serial < m_highest_status; }) > 0;
 }
 
 void
 RlcReceiver::TriggerStatus()
 {
-    if (!std::exchange(m_status_due, true) && !m_status_prohibit.Running())
+    m_status_due = true;
+    if (StatusReady()) // again if it was ready before: it may have grown
     {
         m_wake();
     }

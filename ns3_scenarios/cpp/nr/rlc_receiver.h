@@ -54,7 +54,7 @@ class RlcReceiver
     bool Lacks(int64_t base) const;
     void ExpireReassembly();
     void DiscardUpTo(int64_t serial);
-    void AnswerPolls();
+    bool ClosePolls();
     void TriggerStatus();
     bool StatusReady() const;
     int64_t Report(int64_t room_bytes, RlcPdu& status) const;
@@ -64,10 +64,10 @@ class RlcReceiver
     Complete m_complete;
     Discard m_discard;
     Wake m_wake;
-    SerialRing<Sdu> m_sdus;             // from RX_Next (UM: RX_Next_Reassembly) to RX_Next_Highest
-    int64_t m_reassembly_end{0};        // RX_Next_Status_Trigger (UM: RX_Timer_Trigger)
-    int64_t m_highest_status{0};        // RX_Highest_Status
-    std::vector<int64_t> m_late_polls;  // not answered before what came ahead of them is known to be lost or not
+    SerialRing<Sdu> m_sdus;            // from RX_Next (UM: RX_Next_Reassembly) to RX_Next_Highest
+    int64_t m_reassembly_end{0};       // RX_Next_Status_Trigger (UM: RX_Timer_Trigger)
+    int64_t m_highest_status{0};       // RX_Highest_Status
+    std::vector<int64_t> m_open_polls; // SNs of polls that have not been answered
     bool m_status_due{false};
     Timer m_reassembly;
     Timer m_status_prohibit;

@@ -233,7 +233,8 @@ RlcTransmitter::OnStatus(int64_t now_ns, const RlcPdu& status)
     {
         for (int64_t serial = range.serial; serial < range.serial + range.count; ++serial)
         {
-            if (serial == refused || !m_sdus.Holds(serial) || m_sdus[serial].settled || SentBytes(serial) <= range.start)
+            if (serial == refused || !m_sdus.Holds(serial) || m_sdus[serial].settled ||
+                SentBytes(serial) <= range.start)
             {
                 continue;
             }
