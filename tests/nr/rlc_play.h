@@ -120,7 +120,8 @@ class RlcPlay
     std::string Line(int32_t side, const std::string& what) const
     {
         std::array<char, 32> head{};
-        std::snprintf(head.data(), head.size(), "%.1f %s ", static_cast<double>(m_agenda.NowNs()) / 1e6, side ? "down" : "up");
+        const double now_ms = static_cast<double>(m_agenda.NowNs()) / 1e6;
+        std::snprintf(head.data(), head.size(), "%.1f %s ", now_ms, side ? "down" : "up");
         return head.data() + what;
     }
 

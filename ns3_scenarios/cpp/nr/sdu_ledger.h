@@ -78,8 +78,8 @@ class SduLedger
     int64_t m_inside_bytes{0};
 };
 
-/// Where an SDU's time went until `now_ns`, when the PDU came in whose receipt made it whole: in the TB `air`, while its
-/// bytes were first sent in the TB `first`. The parts are never negative and add up to now_ns - sdu.arrival_ns.
+/// Where an SDU's time went until `now_ns`, when the PDU came in whose receipt made it whole: in the TB `air`; its bytes
+/// were first sent in the TB `first`. The parts are never negative and add up to now_ns - sdu.arrival_ns.
 AccessParts PartsUntilReceipt(const SduRecord& sdu, const AirTimes& first, const AirTimes& air, int64_t now_ns);
 
 } // namespace cosim::nr
