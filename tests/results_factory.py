@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from cosim.bridge.messages import Conditions, Signature
+from cosim.results.radio_series import METRICS as RADIO_METRICS
 from cosim.results.records import EgressRecord, FrontendRecord, PromptRecord, RequestRecord, Status, StepRecord
 from cosim.results.store import SCENARIO, RunWriter, write_manifest
 
@@ -259,6 +260,10 @@ def made_up_run(directory: Path, seconds: int = 60, seed: int = 1) -> Path:
                 labels = {"direction": "up", "ue": ue}
                 writer.gauge((second + 1) * S, "access", "link_bytes", labels, 40_000.0)
                 writer.gauge((second + 1) * S, "access", "link_max_queue_bytes", labels, 30_000.0 + second)
+            for metric in RADIO_METRICS:
+                for direction in ("up", "down"):
+                    labels = {"direction": direction, "ue": "cam-edge-0"}
+                    writer.gauge((second + 1) * S, "radio", metric, labels, draw.random())
             writer.gauge((second + 1) * S, "paths.cloud", "link_bytes", {"direction": "down"}, 300.0)
             if second % 20 == 7:
                 writer.gauge((second + 1) * S, "paths.cloud", "link_dropped_packets", {"direction": "down"}, 2.0)

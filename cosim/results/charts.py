@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from cosim.results.parts import in_order, part_of
+from cosim.results.parts import FINER_PARTS, contract_part, in_order
 
 WIDTH = 1160
 LABEL_WIDTH, LABEL_LETTERS = 130, 17
@@ -36,6 +36,23 @@ PART_COLOURS = {
     "down_core": "#817cbb",
     "down_wan": "#5b3b98",
 }
+# Radio: teal on the way up, orchid on the way down; waits are pale, what repairs is dark.
+PART_COLOURS |= dict(
+    zip(
+        (part.name for part in FINER_PARTS),
+        (
+            *("#d3f0ee", "#f6dff1"),  # sr_wait
+            *("#b0e2df", "#ecc8e4"),  # grant_wait
+            *("#86d0cb", "#deabd3"),  # queue
+            *("#4fb3ad", "#cb85bf"),  # air
+            *("#2a9791", "#b15fa4"),  # harq
+            *("#127a75", "#934183"),  # rlc_recovery
+            *("#0a5b57", "#6f2664"),  # pdcp_reorder
+            *("#a3b8b7", "#bda8b9"),  # processing
+        ),
+        strict=True,
+    )
+)
 OTHER_COLOUR = "#d4b9da"
 TIER_COLOURS = ("#3f7fbf", "#e0606e", "#2a9145", "#b9a52c", "#3fb0cf", "#aa4499")
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
@@ -60,8 +77,8 @@ class Bar:
 
 
 def part_colour(name: str) -> str:
-    """Fill of a part; a finer part has the colour of the part that it refines."""
-    return PART_COLOURS.get(part_of(name).name, OTHER_COLOUR)
+    """Fill of a part; a finer part without one has that of the part that it refines."""
+    return PART_COLOURS.get(name) or PART_COLOURS.get(contract_part(name), OTHER_COLOUR)
 
 
 def colour_of(place: int) -> tuple[str, str]:

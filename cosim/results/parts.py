@@ -11,11 +11,12 @@ Stage = Literal["up", "engine", "down"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part; `covers` is its definition in one line."""
+    """One part; `covers` is its definition in one line. `refines`: the part in whose place it and others may stand."""
 
     name: str
     stage: Stage
     covers: str
+    refines: str = ""
 
 
 PARTS = (
@@ -37,16 +38,66 @@ PARTS = (
     Part("down_wan", "down", "that segment's way over the path from the server"),
 )
 
+# What access to a cell is made of, in order: name, uplink, downlink. Each begins where the one before ends.
+_ACCESS = (
+    (
+        "sr_wait",
+        "from data in the UE's buffer with no grant to the end of the scheduling request that was answered",
+        "0: data in the gNB needs no scheduling request",
+    ),
+    (
+        "grant_wait",
+        "from the end of that scheduling request to the start of the UE's next transmission",
+        "0: data in the gNB needs no grant",
+    ),
+    (
+        "queue",
+        "from there, or from arrival with a grant under way, to the start of the transport block with the last byte",
+        "from arrival at the gNB to the start of the transport block with the last byte",
+    ),
+    ("air", "the first transmission of that transport block", "the first transmission of that transport block"),
+    (
+        "harq",
+        "from its end to the end of the HARQ transmission that was decoded, or of the last one if none was",
+        "from its end to the end of the HARQ transmission that was decoded, or of the last one if none was",
+    ),
+    (
+        "rlc_recovery",
+        "from HARQ's giving up to the end of the first transmission of the block in which RLC AM sent the bytes anew",
+        "from HARQ's giving up to the end of the first transmission of the block in which RLC AM sent the bytes anew",
+    ),
+    (
+        "pdcp_reorder",
+        "in the gNB's PDCP, until every earlier packet was there or t-Reordering ran out",
+        "in the UE's PDCP, until every earlier packet was there or t-Reordering ran out",
+    ),
+    (
+        "processing",
+        "decoding by the gNB, and the protocol stacks of UE and gNB",
+        "decoding by the UE, and the protocol stacks of gNB and UE",
+    ),
+)
+FINER_PARTS = tuple(
+    part
+    for name, up, down in _ACCESS
+    for part in (
+        Part(f"up_access_{name}", "up", up, "up_access"),
+        Part(f"down_access_{name}", "down", down, "down_access"),
+    )
+)
+
+_KNOWN = {part.name: part for part in (*PARTS, *FINER_PARTS)}
 _PLACE = {part.name: place for place, part in enumerate(PARTS)}
+_FINER_PLACE = {part.name: place for place, part in enumerate(FINER_PARTS)}
 
 
 def part_of(name: str) -> Part:
-    """The part that a key belongs to: itself, or for a finer key (`up_access_sr_wait`) the part it refines.
+    """The part with a name; for a finer one that is not known (`up_core_x`) the part that it refines.
 
     A key of nobody's knowledge comes back as a part of its own.
     """
-    if name in _PLACE:
-        return PARTS[_PLACE[name]]
+    if name in _KNOWN:
+        return _KNOWN[name]
     for part in PARTS:
         if name.startswith(part.name + "_"):
             return part
@@ -54,6 +105,16 @@ def part_of(name: str) -> Part:
     return Part(name, stage, "not described by this version of cosim")
 
 
+def contract_part(name: str) -> str:
+    """The name of the part of PARTS that a key is, or that it refines; its own name if it is neither."""
+    part = part_of(name)
+    return part.refines or part.name
+
+
 def in_order(names: Iterable[str]) -> list[str]:
     """Keys of `parts` in the order in which a request passes through them; unknown keys last, by name."""
-    return sorted(names, key=lambda name: (_PLACE.get(part_of(name).name, len(PARTS)), name))
+
+    def place(name: str) -> tuple[int, int, str]:
+        return _PLACE.get(contract_part(name), len(PARTS)), _FINER_PLACE.get(name, len(FINER_PARTS)), name
+
+    return sorted(names, key=place)

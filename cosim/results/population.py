@@ -44,14 +44,16 @@ def _integers() -> array[int]:
 
 @dataclass(slots=True)
 class Population:
-    """Columns in the order of requests.jsonl; `tier` and `outcome` are places in `tiers` and OUTCOMES.
+    """Columns in the order of requests.jsonl; `tier`, `client`, `outcome` are places in `tiers`, `clients`, OUTCOMES.
 
     `parts` holds 0 where a request lacks a part. Memory is about 250 bytes a request.
     """
 
     tiers: list[str]
+    clients: list[str] = field(default_factory=list)
     request_id: list[str] = field(default_factory=list)
     tier: array[int] = field(default_factory=_integers)
+    client: array[int] = field(default_factory=_integers)
     outcome: array[int] = field(default_factory=_integers)
     warmup: array[int] = field(default_factory=_integers)
     scheduled_ns: array[int] = field(default_factory=_integers)
@@ -96,6 +98,7 @@ def populate(records: Iterable[RequestRecord], tiers: Iterable[str], deadlines_n
     """Read requests into columns; a tier that `tiers` does not name goes after those that it names."""
     population = Population(list(tiers))
     places = {name: place for place, name in enumerate(population.tiers)}
+    clients: dict[str, int] = {}
     kinds = {name: place for place, name in enumerate(OUTCOMES)}
     deadlines_ns = tuple(deadlines_ns)
     for record in records:
@@ -110,9 +113,11 @@ def populate(records: Iterable[RequestRecord], tiers: Iterable[str], deadlines_n
             values.append(record.parts.get(name, 0))
         population.request_id.append(record.request_id)
         population.tier.append(places[tier])
+        population.client.append(clients.setdefault(record.client, len(clients)))
         population.outcome.append(kinds[outcome(record, deadlines_ns)])
         population.warmup.append(record.warmup)
         population.scheduled_ns.append(record.t_scheduled_ns)
         population.end_ns.append(record.t_end_ns)
         population.e2el_ns.append(record.e2el_ns)
+    population.clients += clients
     return population

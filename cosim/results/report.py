@@ -11,8 +11,9 @@ from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.results import charts
 from cosim.results.basis import KINDS, METHOD, grounds, verdict_text
 from cosim.results.distribution import QUANTILES, Distribution, cdf, observe, quantile_text, share_text, unanswered_text
+from cosim.results.manifest import mapping
 from cosim.results.metrics import LATENCIES, RATES, STATISTICS, bounded_from
-from cosim.results.parts import PARTS, in_order, part_of
+from cosim.results.parts import PARTS, contract_part, in_order, part_of
 from cosim.results.population import Population, populate
 from cosim.results.sla import ASSUMPTION
 from cosim.results.slowest import Excess, Slow, percentile_request, slowest
@@ -137,16 +138,29 @@ def flatten(key: str, value: object) -> list[tuple[str, str]]:
 
 
 def events(scenario: dict[str, Any]) -> list[tuple[int, str]]:
-    """The entries of a scenario's `timeline`: time in ns since the epoch, what they set."""
+    """The entries of a scenario's `timeline` and the gaps between UEs and a cell: time in ns since the epoch, what."""
+    entries = scenario.get("timeline") or []
+    found = [
+        (_ns(entry["at"]), ", ".join(f"{key} = {value}" for key, value in entry["set"].items())) for entry in entries
+    ]
+    for name, group in (_access(scenario).get("ues") or {}).items():
+        for gap in group.get("interruptions") or []:
+            found.append((_ns(gap["at"]), f"{name}: {gap['cause']}, {gap['duration']}"))
+    return found
+
+
+def _access(scenario: dict[str, Any]) -> dict[str, Any]:
+    """The scenario's access network."""
+    return mapping(mapping(scenario.get("network")).get("access"))
+
+
+def _ns(duration: str) -> int:
     from pydantic import TypeAdapter
 
     from cosim.scenario.units import Duration
 
-    duration: TypeAdapter[int] = TypeAdapter(Duration)
-    return [
-        (duration.validate_python(entry["at"]), ", ".join(f"{key} = {value}" for key, value in entry["set"].items()))
-        for entry in scenario.get("timeline") or []
-    ]
+    adapter: TypeAdapter[int] = TypeAdapter(Duration)
+    return adapter.validate_python(duration)
 
 
 def _timeline(
@@ -165,6 +179,7 @@ def _timeline(
         [engine for tier in tiers.values() for engine in tier["engines"]],
         max(ends_ns),
         events(scenario),
+        _ns(_access(scenario).get("kpi_interval", "100ms")),
     )
 
 
@@ -197,7 +212,7 @@ def _parts(
 ) -> list[dict[str, Any]]:
     """Every part, of the contract or found in the run: colour, what it covers, per tier mean, share, p95 request's."""
     found = {name for tier in tiers.values() for name in tier["parts_ms"]}
-    refined = {part_of(name).name for name in found} - found
+    refined = {contract_part(name) for name in found} - found
     names = in_order(found | {part.name for part in PARTS if part.name not in refined})
     totals = {name: sum(tier["parts_ms"].values()) for name, tier in tiers.items()}
     rows = []

@@ -18,6 +18,8 @@ UNIT_NS = 100 * NS_PER_MS
 MAX_BINS = 2_000
 # Changes of value that a series may have and still be drawn as they are.
 MAX_CHANGES = 2_000
+# 1 s: how long a measured value is drawn when no later one comes.
+HOLD_WINDOWS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,18 @@ class Windows:
         """Sum over all windows."""
         return float(self._values.sum())
 
+    @property
+    def mean(self) -> float:
+        """Mean over all windows."""
+        return float(self._values.mean())
+
+    @property
+    def used(self) -> NDArray[np.int64]:
+        """Middles of the windows that were given something, in ns."""
+        import numpy as np
+
+        return np.flatnonzero(self._values) * UNIT_NS + UNIT_NS // 2
+
     def envelope(self, grid: Grid, scale: float = 1.0) -> Envelope:
         """The windows times `scale`, in the grid's bins."""
         import numpy as np
@@ -154,3 +168,47 @@ class Windows:
         edges = np.append(starts, len(values)) * UNIT_NS
         low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
         return Envelope(edges, low, high, np.add.reduceat(values, starts) / lengths, binned=True)
+
+
+class Measured:
+    """A value that a window of UNIT_NS has or has not; several for one window are averaged.
+
+    A drawing shows the latest one for HOLD_WINDOWS windows at most.
+    """
+
+    def __init__(self, end_ns: int) -> None:
+        import numpy as np
+
+        self._sums = np.zeros(max(math.ceil(end_ns / UNIT_NS), 1))
+        self._counts = np.zeros_like(self._sums)
+
+    def add(self, t_ns: NDArray[np.int64], value: NDArray[np.float64]) -> None:
+        """Add the values of windows that end at `t_ns`."""
+        import numpy as np
+
+        places = np.clip(-(-t_ns // UNIT_NS) - 1, 0, len(self._sums) - 1)
+        np.add.at(self._sums, places, value)
+        np.add.at(self._counts, places, 1)
+
+    def known(self) -> NDArray[np.float64]:
+        """The values of the windows that have one, in order of time."""
+        there = self._counts > 0
+        return self._sums[there] / self._counts[there]
+
+    def envelope(self, grid: Grid) -> Envelope:
+        """The values in the grid's bins; a bin that has none is empty."""
+        import numpy as np
+
+        places = np.arange(len(self._sums))
+        latest = np.maximum.accumulate(np.where(self._counts > 0, places, -1))
+        held = (latest >= 0) & (places - latest < HOLD_WINDOWS)
+        at = np.maximum(latest, 0)
+        values = np.where(held, self._sums[at] / np.maximum(self._counts[at], 1), np.nan)
+        each = grid.width_ns // UNIT_NS
+        starts = np.arange(0, len(values), each)
+        counts = np.add.reduceat(held.astype(np.int64), starts)
+        sums = np.add.reduceat(np.where(held, values, 0.0), starts)
+        mean = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+        edges = np.append(starts, len(values)) * UNIT_NS
+        low, high = np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts)
+        return Envelope(edges, low, high, mean, binned=each > 1)

@@ -223,6 +223,8 @@ def read_samples(directory: Path, metrics: Collection[str]) -> Iterator[Samples]
         except (pa.ArrowException, OSError) as error:
             raise ResultsError(f"{path}: {error}; restore the file or run the scenario again") from None
         table = table.filter(pc.is_in(table["metric"].cast(pa.string()), pa.array(list(metrics), pa.string())))
+        if not len(table):
+            continue
         names, codes = [], np.zeros(len(table), dtype=np.int64)
         for key in ("source", "metric", "labels"):
             found = table[key].cast(pa.string()).combine_chunks().dictionary_encode()

@@ -1,4 +1,4 @@
-"""The time line: requests, steps, queues and links of a run on one axis, as inline SVG that the page's script zooms."""
+"""The time line: requests, steps, queues, radio, links of a run on one axis, as inline SVG that the page zooms."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from cosim.results.charts import shorten, text, ticks
 from cosim.results.engine_tracks import QUEUES, STEP_COLOURS, engine_tracks, queue_series
 from cosim.results.link_tracks import LINK_COLOURS, METRICS, LinkSeries
 from cosim.results.population import Population
+from cosim.results.radio_series import METRICS as RADIO_METRICS
+from cosim.results.radio_series import RadioSeries
+from cosim.results.radio_tracks import RADIO_COLOURS, radio_tracks
 from cosim.results.records import StepsLine
-from cosim.results.series import Grid, Held
+from cosim.results.series import UNIT_NS, Grid, Held
 from cosim.results.store import Samples
 from cosim.results.tracks import OUTCOME_COLOURS, Track, request_tracks, x_ms
 
@@ -23,15 +26,17 @@ HEADING = 20
 GAP = 7
 LABEL_LETTERS = 24
 
-SAMPLED = (*QUEUES, *METRICS)
+SAMPLED = (*QUEUES, *METRICS, *RADIO_METRICS)
 KEYS = {
     "requests": OUTCOME_COLOURS,
     "engines": {**STEP_COLOURS, **dict(QUEUES.values())},
+    "radio": RADIO_COLOURS,
     "links": LINK_COLOURS,
 }
 HEADINGS = {
     "requests": "Requests, from scheduled time to end",
     "engines": "Engines: steps, and how many requests run and wait",
+    "radio": "Radio in windows of 0.1 s, by UE",
     "links": "Links: rate in windows of 0.1 s",
 }
 
@@ -57,24 +62,29 @@ def timeline(
     engines: list[str],
     end_ns: int,
     events: Iterable[tuple[int, str]] = (),
+    kpi_interval_ns: int = UNIT_NS,
 ) -> Timeline:
     """Draw a whole run, from the epoch to `end_ns`; engines in this order, others after them.
 
-    `events` are moments at which the scenario changed a value: time in ns, what changed.
+    `events` are moments at which the scenario changed a value: time in ns, what changed. `kpi_interval_ns`: the windows
+    of radio samples.
     """
     if end_ns <= 0 or not len(population):
         return Timeline("", 0.0, ["No request ended."])
     grid = Grid.over(end_ns)
     links = LinkSeries(end_ns)
+    radio = RadioSeries(end_ns, population.clients, kpi_interval_ns)
     queues: dict[str, dict[str, Held]] = {}
     for sample in samples:
         links.add(sample)
+        radio.add(sample)
         queue_series(queues, sample, grid)
     groups: dict[str, list[Track]] = {}
     notes: list[str] = []
     for name, (tracks, remarks) in {
         "requests": request_tracks(population, grid),
         "engines": engine_tracks(steps, queues, engines, grid, end_ns),
+        "radio": radio_tracks(radio, population, grid, end_ns),
         "links": links.tracks(grid),
     }.items():
         notes += remarks
@@ -95,7 +105,8 @@ def _draw(groups: dict[str, list[Track]], end_ns: int, events: list[tuple[int, s
         for track in tracks:
             labels += _labels(track, y)
             shapes.append(f'<g transform="translate(0 {y})">{"".join(track.shapes)}</g>')
-            y += track.height + (GAP if track.height > 12 or track is tracks[-1] else 3)
+            usual = GAP if track.height > 12 or track is tracks[-1] else 3
+            y += track.height + (usual if track.gap is None else track.gap)
         y += GAP
     width, end_ms = WIDTH - LEFT - RIGHT, x_ms(end_ns)
     axis = "".join(
@@ -111,7 +122,7 @@ def _draw(groups: dict[str, list[Track]], end_ns: int, events: list[tuple[int, s
     )
     return (
         f'<svg class="chart timeline" viewBox="0 0 {WIDTH} {y + 34}" width="{WIDTH}" height="{y + 34}" role="img" '
-        'aria-label="Requests, steps, queues and links over virtual time">'
+        'aria-label="Requests, steps, queues, radio and links over virtual time">'
         f'<g class="axis">{axis}</g>'
         f'<text class="tick" x="{WIDTH - RIGHT}" y="{y + 31}" text-anchor="end">virtual time, s</text>'
         + "".join(labels)

@@ -31,7 +31,7 @@ class Track:
     """One row of the time line: shapes with x in ms of virtual time and y in px from its top; `notes` at its right.
 
     `label` stands at its left if it is not the name. `numbers` are its rows in the table below the drawing: what, how
-    many, mean, greatest.
+    many, mean, greatest. `gap` to the next track, in px, if it is not the usual one.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Track:
     shapes: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     numbers: list[tuple[str, str, str, str]] = field(default_factory=list)
+    gap: int | None = None
 
 
 def x_ms(t_ns: float) -> str:

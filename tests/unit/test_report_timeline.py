@@ -277,3 +277,4 @@ def test_samples_are_read_part_by_part_in_order(tmp_path: Path) -> None:
         ("access", "link_bytes", '{"direction": "up", "ue": "b"}'): [(k * S, 2.0 * k) for k in range(5)],
     }
     assert list(read_samples(tmp_path / "nothing", SAMPLED)) == []
+    assert list(read_samples(tmp_path, ["another_metric"])) == []

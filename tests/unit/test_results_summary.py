@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cosim.results.parts import PARTS, in_order, part_of
+from cosim.results.parts import PARTS, contract_part, in_order, part_of
 from cosim.results.store import ResultsError
 from cosim.results.summary import summarise, write_summary
 from tests.results_factory import MS, S, ended, made_up_run, request, step, write_run
@@ -115,13 +115,17 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
 
 
 def test_finer_parts_take_the_place_of_what_they_refine() -> None:
-    assert part_of("up_access_sr_wait").name == "up_access"
-    assert in_order(["decode", "up_access_sr_wait", "down_access_x", "up_pool", "up_core", "later"]) == [
+    assert part_of("up_access_sr_wait").refines == contract_part("up_access_sr_wait") == "up_access"
+    assert part_of("up_core_later").name == contract_part("up_core_later") == "up_core"
+    expected = [
         "up_pool",
         "up_access_sr_wait",
+        "up_access_air",
+        "up_access_x",
         "up_core",
         "decode",
-        "down_access_x",
-        "later",
+        "down_access_air",
+        "z",
     ]
+    assert in_order(reversed(expected)) == in_order(sorted(expected)) == expected
     assert in_order(reversed([part.name for part in PARTS])) == [part.name for part in PARTS]
