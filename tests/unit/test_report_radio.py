@@ -223,7 +223,7 @@ def test_gaps_between_a_ue_and_its_cell_are_events() -> None:
 
 def test_parts_of_the_access_have_a_colour_of_their_own() -> None:
     colours = [part_colour(part.name) for part in FINER_PARTS]
-    assert len(FINER_PARTS) == 16
-    assert len({*colours, *PART_COLOURS.values()}) == len(PART_COLOURS)
+    assert len(set(colours)) == len(FINER_PARTS) == 16
+    assert len(set(PART_COLOURS.values())) == len(PART_COLOURS)
     assert part_colour("up_access_later") == part_colour("up_access")
     assert all(part.covers for part in FINER_PARTS)
