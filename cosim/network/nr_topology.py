@@ -51,6 +51,9 @@ def nr_access(access: NrAccess, ues: Mapping[str, str], *, seed: int) -> wire.Nr
             t_reassembly_ns=gnb.rlc.t_reassembly,
             max_retransmissions=gnb.rlc.max_retransmissions,
             t_reordering_ns=gnb.rlc.t_reordering,
+            pdcp_bytes=gnb.rlc.pdcp_header,
+            rlc_bytes=gnb.rlc.rlc_header,
+            mac_bytes=gnb.rlc.mac_subheader,
         ),
         scheduler=_scheduler(access),
         drx=wire.DrxConfig(gnb.drx.cycle, gnb.drx.on, gnb.drx.inactivity) if gnb.drx else wire.DrxConfig(),
@@ -81,6 +84,8 @@ def _carrier(access: NrAccess) -> wire.CarrierConfig:
         ul_mcs_table=carrier.ul_mcs_table,
         pdcch_symbols=carrier.pdcch_symbols,
         pucch_symbols=carrier.pucch_symbols,
+        srs_symbols=carrier.srs_symbols,
+        srs_period_slots=carrier.srs_period,
         dmrs_re_per_rb=carrier.dmrs_per_rb,
         dmrs_re_per_rb_symbol=carrier.dmrs_per_rb_symbol,
         overhead_re_per_rb=carrier.overhead_per_rb,
@@ -106,6 +111,7 @@ def _grants(uplink: UplinkAccess, sr_period_slots: float) -> wire.UplinkGrantCon
 def _link(link: LinkAdaptation) -> wire.LinkAdaptationConfig:
     return wire.LinkAdaptationConfig(
         margin_db=link.margin,
+        low_sinr_loss=link.low_sinr_loss,
         cqi_quantised=link.cqi_quantised,
         cqi_delay_ns=link.cqi_delay,
         bler_target=link.bler_target,

@@ -64,6 +64,8 @@ class Carrier(Section):
     ul_mcs_table: Literal[1, 2, 3] = Field(1, description="38.214 6.1.4.1: the same tables, with CP-OFDM.")
     pdcch_symbols: int = Field(1, ge=1, le=3, description="At the start of a slot that has downlink symbols.")
     pucch_symbols: int = Field(1, ge=1, le=4, description="At the end of a slot that has uplink symbols.")
+    srs_symbols: int = Field(0, ge=0, le=4, description="Of each UE's SRS, before the PUCCH (38.211 6.4.1.4).")
+    srs_period: int = Field(80, ge=1, le=5120, description="Uplink slots from one SRS of a UE to the next.")
     dmrs_per_rb: int = Field(12, ge=0, le=48, description="REs of an allocation (38.214 5.1.3.2, N_DMRS).")
     dmrs_per_rb_symbol: int = Field(0, ge=0, le=11, description="REs of each symbol of an allocation.")
     overhead_per_rb: Literal[0, 6, 12, 18] = Field(0, description="REs (38.214 5.1.3.2, xOverhead).")

@@ -57,6 +57,12 @@ class LinkAdaptation(Section):
     """Which MCS the gNB chooses (38.214 5.2.2)."""
 
     margin: Decibel = Field(0.0, description="SINR that the receiver needs beyond the error model's curve.")
+    low_sinr_loss: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="And that times 1 + this / SINR (linear), by channel estimates as noisy as the data.",
+    )
     cqi_quantised: bool = Field(True, description="Downlink MCS by way of a 4-bit CQI.")
     cqi_delay: Duration = Field(10_000_000, description="Age of the SINR that the gNB knows.")
     bler_target: Ratio = Field(0.1, description="Of first transmissions.")
@@ -82,6 +88,9 @@ class Rlc(Section):
     t_reassembly: PositiveDuration = 35_000_000
     max_retransmissions: int = Field(32, ge=1, le=32, description="maxRetxThreshold; then the packet is given up.")
     t_reordering: PositiveDuration = Field(100_000_000, description="PDCP (38.323 5.2.2).")
+    pdcp_header: Size = Field(3, description="Of a packet, with SDAP's (38.323 6.2.2.2, 37.324 6.2.2).")
+    rlc_header: Size = Field(3, description="Of a PDU; a segment that is not the first has 2 more (38.322 6.2.2).")
+    mac_subheader: Size = Field(3, description="Of a PDU (38.321 6.1.2).")
 
 
 class Drx(Section):
