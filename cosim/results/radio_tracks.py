@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_UES = 6
-# More of these have a track for each thing that is measured.
+# Where there are more, only the busiest has a track for each thing that is measured.
 DETAILED_UES = 2
 HEIGHT = 24
 NAME_HEIGHT = 13
@@ -91,7 +91,7 @@ def radio_tracks(series: RadioSeries, population: Population, grid: Grid, end_ns
     """The MAX_UES UEs with clients that had most PRBs, in order of name, then the cell with all its UEs."""
     busiest = series.ues()
     drawn = busiest[:MAX_UES]
-    detailed = drawn if len(drawn) <= DETAILED_UES else drawn[:DETAILED_UES]
+    detailed = drawn if len(drawn) <= DETAILED_UES else drawn[:1]
     tracks: list[Track] = []
     for ue in sorted(drawn):
         rows = [row for row in ROWS if not row.detail or ue in detailed]
@@ -105,9 +105,8 @@ def _notes(busiest: list[str], detailed: list[str], grid: Grid) -> list[str]:
     notes = []
     if len(busiest) > MAX_UES:
         notes.append(f"Radio is drawn of the {MAX_UES} UEs that had most PRBs, of {len(busiest)} with clients.")
-    if len(detailed) < min(len(busiest), MAX_UES):
-        names = " and ".join(detailed)
-        notes.append(f"BLER, HARQ, throughput and waits are drawn of {names}, which had most of them.")
+    if 0 < len(detailed) < len(busiest):
+        notes.append(f"BLER, HARQ, throughput and waits are drawn of {detailed[0]} alone, which had most.")
     hold_s = HOLD_WINDOWS * UNIT_NS / NS_PER_S
     notes.append(
         f"What a window has no value of (SINR, MCS, BLER, HARQ, waits) keeps the one before, for {hold_s:g} s at most."
