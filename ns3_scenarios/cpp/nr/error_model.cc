@@ -144,6 +144,21 @@ class InformationCurve
         return Information{a.mean + share * (b.mean - a.mean), a.variance + share * (b.variance - a.variance)};
     }
 
+    /// The least SINR with a mean, which rises with it.
+    double SinrDbFor(double mean) const
+    {
+        const auto above = std::lower_bound(m_points.begin(), m_points.end(), mean, [](const Information& point, double wanted) {
+            return point.mean < wanted;
+        });
+        if (above == m_points.begin() || above == m_points.end())
+        {
+            return above == m_points.begin() ? kLeastDb : kLeastDb + kStepDb * static_cast<double>(kPoints - 1);
+        }
+        const auto below = above - 1;
+        const double share = (mean - below->mean) / (above->mean - below->mean);
+        return kLeastDb + kStepDb * (static_cast<double>(below - m_points.begin()) + share);
+    }
+
   private:
     std::vector<Information> m_points;
 };
@@ -185,7 +200,7 @@ double TransportBlockBler(double sinr_db, const Modulation& modulation, int64_t 
 {
     const int32_t code_blocks = CodeBlocks(bits, modulation.code_rate);
     const double each = CodeBlockBler(sinr_db, modulation, BitsOfEach(bits, code_blocks));
-    return each >= 1 ? 1 : -std::expm1(code_blocks * std::log1p(-each));
+    return code_blocks == 1 || each >= 1 ? each : -std::expm1(code_blocks * std::log1p(-each));
 }
 
 double SinrForTransportBlockBler(const Modulation& modulation, int64_t bits, double bler)
@@ -208,15 +223,15 @@ double CombinedSinrDb(double earlier_db, double latest_db, const Modulation& mod
     const InformationCurve& curve = InformationCurve::Of(modulation);
     const double information =
         curve.At(ToDb(earlier + (1 - share_new) * latest)).mean + share_new * curve.At(ToDb(latest)).mean;
-    const double missing = std::max(modulation.bits_per_symbol - information, 1e-3);
-    const double redundancy_db =
-        WhereFallsTo(missing, [&](double sinr_db) { return modulation.bits_per_symbol - curve.At(sinr_db).mean; });
-    return std::max(chase_db, redundancy_db);
+    // Where nearly all is known, the curve is too flat to say more.
+    const double known = std::min(information, modulation.bits_per_symbol - 1e-3);
+    return std::max(chase_db, curve.SinrDbFor(known));
 }
 
 double ReceiverSinrDb(double sinr_db, const LinkAdaptationConfig& link)
 {
-    return sinr_db - link.margin_db - ToDb(1 + link.low_sinr_loss / FromDb(sinr_db));
+    const double loss_db = link.low_sinr_loss > 0 ? ToDb(1 + link.low_sinr_loss / FromDb(sinr_db)) : 0;
+    return sinr_db - link.margin_db - loss_db;
 }
 
 double SinrWithMarginDb(double sinr_db, const LinkAdaptationConfig& link)
