@@ -49,11 +49,11 @@ int32_t LinkAdaptation::ThroughCqi(int32_t mcs) const
 {
     const double efficiency = Mcs(m_mcs_table, mcs).Efficiency();
     int32_t cqi = kMaxCqi;
-    while (cqi > 0 && CqiEfficiency(m_mcs_table, cqi) > efficiency)
+    while (CqiEfficiency(m_mcs_table, cqi) > efficiency) // CQI 1 exceeds no MCS of its table
     {
         --cqi;
     }
-    int32_t left = cqi > 0 ? mcs : 0;
+    int32_t left = mcs;
     while (left > 0 && Mcs(m_mcs_table, left).Efficiency() > CqiEfficiency(m_mcs_table, cqi))
     {
         --left;
