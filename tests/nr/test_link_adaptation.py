@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cosim.scenario.nr_presets import PRESETS
 from tests.nr.rig import Cpp
 
 MAKE = """
@@ -23,7 +24,8 @@ link = make_link(**values['link'])
 SIONNA = {5: 6, 7: 8, 9: 10, 11: 11, 13: 13, 15: 16, 17: 18, 19: 19, 21: 22, 23: 24, 25: 26}
 
 # What the error model of 5G-LENA costs: the fit by which preset `lena` chooses.
-LENA = {"margin_db": 2.1, "low_sinr_loss": 1.4}
+PRESET = PRESETS["lena"]["gnb"]["link_adaptation"]
+LENA = {"margin_db": float(PRESET["margin"].removesuffix("dB")), "low_sinr_loss": PRESET["low_sinr_loss"]}
 # SINRs from which 5G-LENA v4.0 uses each MCS of table 2 (EESM tables, BLER 10 %), for a symbol of 106 and of 266 RBs.
 LENA_THRESHOLDS_DB = {
     106: [
