@@ -75,6 +75,17 @@ def test_um_gives_up_a_lost_segment_and_goes_on(cpp: Cpp) -> None:
     assert played.idle
 
 
+def test_um_gives_up_one_gap_after_another(cpp: Cpp) -> None:
+    played = play(cpp, sdus(8), rooms=([1500], SMALL), lost=([1, 4], []), acknowledged=False, t_reordering_ns=200 * MS)
+    assert played.lines("sends", "loses")[2:] == [
+        "1.0 up sends 2[968:1003] 3 4[0:442]",
+        "1.5 up sends 4[442:1003] 5[0:925]",
+        "2.0 up loses 5[925:1003] 6 7[0:399]",
+        "2.5 up sends 7[399:1003]",
+    ]
+    assert played.lines("drops")[:4] == ["37.1 up drops 1", "37.1 up drops 2", "72.1 up drops 5", "72.1 up drops 7"]
+
+
 def test_um_gives_up_a_lost_sdu_when_t_reordering_ends(cpp: Cpp) -> None:
     played = play(cpp, sdus(3), rooms=([ONE], SMALL), lost=([1], []), acknowledged=False, t_reordering_ns=20 * MS)
     assert played.log[-3:] == ["1.1 up delivers 0", "22.1 up drops 1", "22.1 up delivers 2"]
@@ -164,6 +175,18 @@ def test_am_segments_a_retransmission_anew(cpp: Cpp) -> None:
     assert played.delivered(UP) == [0, 1, 2, 3, 4]
 
 
+def test_am_does_not_queue_twice_what_waits_for_its_retransmission(cpp: Cpp) -> None:
+    # Nine SDUs are lost, and the reports each 10 ms ask for those that the small TBs have not brought yet.
+    played = play(
+        cpp, sdus(10), rooms=([9090, 1100, *[258] * 200], [500]), every=(2, 1), lost=([0], []), t_reassembly_ns=10 * MS
+    )
+    reports = [line for line in played.lines("down") if "!" in line]
+    assert len(reports) >= 4
+    assert played.delivered(UP) == list(range(10))
+    # Four TBs an SDU, and a few for what a report asks for while it is on the air.
+    assert 36 <= len(played.lines("up")) - 2 - 10 <= 40
+
+
 def test_am_recovers_a_lost_end_by_t_poll_retransmit(cpp: Cpp) -> None:
     played = play(cpp, sdus(2), rooms=([ONE], SMALL), lost=([1], []))
     assert played.log == [
@@ -249,8 +272,9 @@ def test_window_stalls_new_sdus(cpp: Cpp) -> None:
 
 
 def test_poll_each_64_pdus(cpp: Cpp) -> None:
-    played = play(cpp, sdus(100), rooms=([ONE], SMALL))
-    assert [line.split()[-1] for line in played.lines("up") if "?" in line] == ["63?", "99?"]
+    # 64 TBs take longer than t-PollRetransmit, which the report on SDU 63 stops.
+    played = play(cpp, sdus(150), rooms=([ONE], SMALL), every=(2, 1))
+    assert [line.split()[-1] for line in played.lines("up") if "?" in line] == ["63?", "127?", "149?"]
 
 
 def test_poll_each_500_kilobytes(cpp: Cpp) -> None:
@@ -275,8 +299,23 @@ def test_status_report_that_has_no_room_is_continued(cpp: Cpp) -> None:
     assert run.lines("down")[0] == "38.0 down sends <2!1"
     ten = play(cpp, sdus(6), rooms=([ONE], [10]), lost=([1, 2], []), t_reordering_ns=200 * MS)
     assert ten.lines("down")[0] == "38.0 down sends <6!1+2"
-    part = play(cpp, sdus(5), rooms=([1500], [12]), lost=([1], []), t_reordering_ns=200 * MS)
-    assert part.lines("down")[0] == "37.5 down sends <1"
+    part = play(
+        cpp, sdus(5), rooms=([1500], [12, 100]), lost=([1], []), t_reordering_ns=200 * MS, t_poll_retransmit_ns=200 * MS
+    )
+    assert part.lines("down")[:2] == ["37.5 down sends <1", "47.5 down sends <5!1[485:]!2[0:968]"]
+
+
+def test_what_t_reassembly_has_waited_for_delays_no_later_report(cpp: Cpp) -> None:
+    # SDU 1 and its retransmission are lost; the report on SDU 3 asks for it once more.
+    played = play(cpp, [*sdus(3), (60, UP, 1000)], rooms=([ONE], SMALL), lost=([1, 3], []), t_reordering_ns=200 * MS)
+    assert played.lines("sends", "loses")[3:] == [
+        "37.5 down sends <3!1",
+        "39.0 up loses 1?",
+        "60.0 up sends 3?",
+        "61.5 down sends <4!1",
+        "63.0 up sends 1?",
+        "71.5 down sends <4",
+    ]
 
 
 def test_status_comes_before_data(cpp: Cpp) -> None:

@@ -61,8 +61,8 @@ def test_any_instants_add_up(cpp: Cpp) -> None:
     draw = random.Random(1)
     cases = []
     for _ in range(2000):
-        first, last = ([draw.randint(0, 100) for _ in range(3)] for _ in range(2))
-        cycle = [draw.randint(-1, 100) for _ in range(2)]
+        first, last = ([draw.randint(0, 120) for _ in range(3)] for _ in range(2))
+        cycle = [draw.randint(-1, 120) for _ in range(2)]
         cases.append((draw.randint(0, 50), draw.choice([[], cycle]), first, draw.choice([[], last]), 100))
     for case, parts in zip(cases, parts_of(cpp, *cases), strict=True):
         assert sum(parts.values()) == 100 - case[0]
