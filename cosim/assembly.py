@@ -13,6 +13,7 @@ from uuid import uuid4
 from cosim import wire
 from cosim.bridge.child import Runtime
 from cosim.bridge.keys import client_keys
+from cosim.bridge.messages import Topology
 from cosim.clients.base import Client, Question
 from cosim.clients.build import build_clients, client_names
 from cosim.clock import NS_PER_S, Agenda
@@ -23,12 +24,13 @@ from cosim.inference.replay import Recording, ReplayEngine
 from cosim.inference.stub import StubEngine
 from cosim.network.base import Gauge, Network
 from cosim.network.pipe import PipeNetwork
-from cosim.network.topology import changes, topology
+from cosim.network.topology import changes, interruptions, topology
 from cosim.placement.base import Placement, load_policy
 from cosim.results.store import read_steps
 from cosim.scenario.engines import ReplayEngine as ReplaySettings
 from cosim.scenario.engines import StubEngine as StubSettings
 from cosim.scenario.load import Loaded
+from cosim.scenario.network import Network as NetworkSection
 from cosim.serving import Hardware, Recorder, Serving
 from cosim.signals import unbroken
 
@@ -162,12 +164,14 @@ class Assembly:
         return load_policy(self.scenario.placement.kind, self.scenario.placement.options)
 
     def knobs(self) -> Iterator[KnobChange]:
-        """What the timeline changes, in order of time."""
-        before = self.scenario.network
+        """What the timeline changes, and the gaps between UEs and a cell."""
+        yield from interruptions(self.scenario.network, self._ues())
+        before = self._topology(self.scenario.network)
         for state in self._loaded.timeline:
-            for link, up, values in changes(before, state.network):
-                yield state.at_ns, link, up, values
-            before = state.network
+            after = self._topology(state.network)
+            for path, value in changes(before, after):
+                yield state.at_ns, path, value
+            before = after
 
     def check_recording_is_used_up(self) -> None:
         """Raise ReplayError if a replay has left something of its recording."""
@@ -184,11 +188,17 @@ class Assembly:
             with contextlib.suppress(OSError):
                 self._runtime.close()
 
+    def _ues(self) -> dict[str, str]:
+        """The group of clients of each UE."""
+        return {name: group.name for group in self.scenario.clients for name in client_names(group)}
+
+    def _topology(self, network: NetworkSection) -> Topology:
+        pcap = str(self._run_directory / "pcap") if network.kind == "ns3" and network.pcap else None
+        return topology(network, self._ues(), seed=self.scenario.seed, pcap_directory=pcap)
+
     def _start_network(self, runtime: Runtime) -> Network:
         scenario = self.scenario
-        ues = [name for group in scenario.clients for name in client_names(group)]
-        pcap = str(self._run_directory / "pcap") if scenario.network.kind == "ns3" and scenario.network.pcap else None
-        shape = topology(scenario.network, ues, seed=scenario.seed, pcap_directory=pcap)
+        shape = self._topology(scenario.network)
         if scenario.network.kind == "pipe":
             return PipeNetwork(shape, gauge=self._gauge)
         from cosim.network.ns3 import Ns3Network

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from cosim.bridge.messages import Direction, Tokens
+from cosim.bridge.messages import Knob, Tokens
 from cosim.clients.base import Client, Question
 from cosim.clock import Agenda, Clock, Priority
 from cosim.http.connections import HttpConnections
@@ -27,8 +27,8 @@ from cosim.request import Attempt, Request
 from cosim.results.records import PromptRecord, Status
 from cosim.serving import Recorder, Serving
 
-KnobChange = tuple[int, str, bool, Direction]
-"""Time (ns), link, whether its uplink, and the values from then on."""
+KnobChange = tuple[int, str, Knob]
+"""Time (ns), the knob's path, and its value from then on."""
 
 
 class Site(Protocol):
@@ -153,9 +153,9 @@ class Conductor:
         self._stirred[serving] = None
 
     def _turn(self, knob: KnobChange) -> None:
-        _, link, up, values = knob
-        self._observe(self.clock.now_ns, f"knob {link} {'up' if up else 'down'}")
-        self._network.set(link, up=up, value=values, at_ns=self.clock.now_ns)
+        _, path, value = knob
+        self._observe(self.clock.now_ns, f"knob {path}")
+        self._network.set(path, value, self.clock.now_ns)
         self.http.links_changed()
 
     # Clients: arrival, sending, giving up.

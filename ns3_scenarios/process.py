@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from operator import attrgetter
 from typing import Any
 
 from cosim.bridge.errors import MessageError
@@ -26,7 +26,6 @@ from cosim.bridge.messages import (
     Delivery,
     Direction,
     Kpi,
-    Link,
     LinkCounters,
     Lose,
     NetworkReady,
@@ -34,12 +33,26 @@ from cosim.bridge.messages import (
     Open,
     Reset,
     Send,
-    Topology,
+    Set,
+)
+from cosim.bridge.nr_messages import (
+    ACCESS_PARTS,
+    BackgroundTraffic,
+    Interruption,
+    NrAccess,
+    RadioConfig,
+    SchedulerConfig,
+    UplinkGrantConfig,
 )
 from cosim.bridge.peer import serve
 from cosim.clock import monotonic_ns
+from cosim.network.knobs import direction_at, ue_at
 from cosim.network.link_use import link_kpi, window_end_ns
+from cosim.network.radio_use import FIELDS, radio_kpi
 from ns3_scenarios.library import load
+from ns3_scenarios.native import Native
+
+_parts_ns = attrgetter(*(f"{part}_ns" for part in ACCESS_PARTS))
 
 
 class NetworkProcess:
@@ -47,8 +60,10 @@ class NetworkProcess:
 
     def __init__(self) -> None:
         self._cosim: Any = None
+        self._native: Native
         self._network: Any = None
         self._links: list[tuple[str, bool]] = []
+        self._cell_ues: list[str] = []
         self._window_end_ns = 0  # no window of a link ends before
 
     def handle(self, request: NetworkRequest) -> NetworkReady | Advanced | Accounted:
@@ -82,7 +97,10 @@ class NetworkProcess:
         if self._network is not None:
             raise MessageError("ConfigureNetwork came twice")
         self._cosim, versions = load()
-        self._network = self._cosim.Network(self._topology(request.topology))
+        self._native = Native(self._cosim)
+        self._network = self._cosim.Network(self._native.topology(request.topology))
+        if isinstance(request.topology.access, NrAccess):
+            self._cell_ues = [ue.name for ue in request.topology.access.cell.ues]
         self._links = [(str(link.link), bool(link.up)) for link in self._network.AccountLinks()]
         self._compile_wrappers()
         return NetworkReady(PROTOCOL_VERSION, versions)
@@ -108,44 +126,6 @@ class NetworkProcess:
             report.kind = kind
             self._delivery(report)
 
-    def _topology(self, topology: Topology) -> Any:
-        native = self._cosim.Topology()
-        for ue in topology.ues:
-            native.ues.push_back(ue)
-        native.access = self._link(topology.access)
-        native.core = self._link(topology.core)
-        for name, link in topology.paths.items():
-            path = self._cosim.Path()
-            path.name = name
-            path.wan = self._link(link)
-            native.paths.push_back(path)
-        native.mtu_bytes = topology.mtu_bytes
-        native.congestion_control = topology.transport.congestion_control
-        native.slow_start_after_idle = topology.transport.slow_start_after_idle
-        native.tls = topology.transport.tls
-        native.seed = topology.seed % 2**64
-        if topology.pcap_directory is not None:
-            Path(topology.pcap_directory).mkdir(parents=True, exist_ok=True)
-            native.pcap_directory = topology.pcap_directory
-        return native
-
-    def _link(self, link: Link) -> Any:
-        native = self._cosim.Link()
-        native.uplink = self._direction(link.uplink)
-        native.downlink = self._direction(link.downlink)
-        return native
-
-    def _direction(self, value: Direction) -> Any:
-        if value.rate_bps is not None and value.rate_bps < 1:
-            raise ValueError(f"a rate of {value.rate_bps} bit/s cannot carry a packet")
-        native = self._cosim.Direction()
-        native.delay_ns = value.delay_ns
-        native.rate_bps = value.rate_bps or 0
-        native.jitter_ns = value.jitter_ns
-        native.loss = value.loss
-        native.queue_bytes = -1 if value.queue_bytes is None else value.queue_bytes
-        return native
-
     def _advance(self, request: Advance) -> Advanced:
         for command in request.commands:
             self._schedule(command)
@@ -170,20 +150,48 @@ class NetworkProcess:
         elif isinstance(command, Lose):
             network.Lose(command.at_ns, command.link, command.up, command.segment)
         else:
-            network.Set(command.at_ns, command.link, command.up, self._direction(command.value))
+            self._turn(command)
+
+    def _turn(self, knob: Set) -> None:
+        network, value = self._network, knob.value
+        if isinstance(value, Direction):
+            link, up = direction_at(knob.path)
+            network.Set(knob.at_ns, link, up, self._native.fill(self._cosim.Direction(), value))
+        elif isinstance(value, RadioConfig):
+            network.SetRadio(knob.at_ns, ue_at(knob.path), self._native.fill(self._cosim.nr.RadioConfig(), value))
+        elif isinstance(value, Interruption):
+            network.Interrupt(knob.at_ns, ue_at(knob.path), value.until_ns)
+        elif isinstance(value, BackgroundTraffic):
+            traffic = self._native.fill(self._cosim.nr.TrafficConfig(), value.traffic)
+            network.SetTraffic(knob.at_ns, ue_at(knob.path), value.up, value.present, traffic)
+        elif isinstance(value, UplinkGrantConfig):
+            network.SetGrants(knob.at_ns, self._native.fill(self._cosim.nr.UplinkGrantConfig(), value))
+        elif isinstance(value, SchedulerConfig):
+            network.SetScheduler(knob.at_ns, self._native.fill(self._cosim.nr.SchedulerConfig(), value))
+        else:
+            network.SetLinkAdaptation(knob.at_ns, self._native.fill(self._cosim.nr.LinkAdaptationConfig(), value))
 
     def _delivery(self, report: Any) -> Delivery:
         kind = report.kind
         if kind == self._cosim.kDelivered:
-            hops_ns = (report.hop0_ns, report.hop1_ns, report.hop2_ns)
-            return Delivered(report.t_ns, report.id, report.emitted_ns, hops_ns)
+            return Delivered(report.t_ns, report.id, report.emitted_ns, self._hops_ns(report))
         if kind == self._cosim.kConnected:
             return Connected(report.t_ns, report.id)
         if kind == self._cosim.kClosed:
             return Closed(report.t_ns, report.id, bool(report.up))
         return Reset(report.t_ns, report.id)
 
+    def _hops_ns(self, report: Any) -> tuple[int, ...]:
+        """Times in the order of `cosim.network.ns3.hops_of`, or the reverse of it towards a UE."""
+        if not self._cell_ues:
+            return report.hop0_ns, report.hop1_ns, report.hop2_ns
+        parts_ns = _parts_ns(report.access)
+        if report.up:
+            return *parts_ns, report.hop1_ns, report.hop2_ns
+        return report.hop0_ns, report.hop1_ns, *parts_ns[::-1]
+
     def _account(self) -> Accounted:
+        kpis = self._kpis(cut=True)  # First: the counters have the longest queue of every window.
         connections = [
             ConnectionBytes(c.connection, bool(c.up), c.sent, c.delivered, c.lost, c.discarded)
             for c in self._network.AccountConnections()
@@ -194,10 +202,20 @@ class NetworkProcess:
             )
             for c in self._network.AccountLinks()
         ]
-        return Accounted(connections, links, self._kpis(cut=True))
+        return Accounted(connections, links, kpis)
 
     def _kpis(self, *, cut: bool) -> list[Kpi]:
-        return [self._kpi(sample) for sample in self._network.TakeLinkSamples(cut)]
+        """Of links and cell, in order of time."""
+        kpis = [self._kpi(sample) for sample in self._network.TakeLinkSamples(cut)]
+        if self._cell_ues:
+            kpis += [self._radio_kpi(sample) for sample in self._network.TakeRadioSamples(cut)]
+            kpis.sort(key=attrgetter("t_ns"))
+        return kpis
+
+    def _radio_kpi(self, sample: Any) -> Kpi:
+        ue = self._cell_ues[sample.ue] if sample.ue >= 0 else None
+        values = {field: getattr(sample, field) for field in FIELDS}
+        return radio_kpi(sample.t_ns, ue, bool(sample.up), values)
 
     def _kpi(self, sample: Any) -> Kpi:
         link, up = self._links[int(sample.direction)]

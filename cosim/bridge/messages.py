@@ -10,9 +10,12 @@ from typing import Annotated
 
 import msgspec
 
-PROTOCOL_VERSION = 2
+from cosim.bridge.nr_messages import CellKnob, NrAccess, UeKnob
+
+PROTOCOL_VERSION = 3
 
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -36,17 +39,17 @@ class Stopped(msgspec.Struct, frozen=True, tag=True):
     """The last message of a child."""
 
 
-class Direction(msgspec.Struct, frozen=True):
+class Direction(msgspec.Struct, frozen=True, tag=True):
     """One direction of a link. `rate_bps` None: no serialisation delay. `queue_bytes` None: never drops."""
 
     delay_ns: int
-    rate_bps: int | None = None
+    rate_bps: Positive | None = None
     jitter_ns: int = 0
     loss: float = 0.0
     queue_bytes: int | None = None
 
 
-class Link(msgspec.Struct, frozen=True):
+class Link(msgspec.Struct, frozen=True, tag="link"):
     """Both directions of a link; `uplink` leads away from the UE."""
 
     uplink: Direction
@@ -62,10 +65,10 @@ class Transport(msgspec.Struct, frozen=True):
 
 
 class Topology(msgspec.Struct, frozen=True):
-    """UEs, each with an access link of its own, joined by a router and the core to one server per path."""
+    """UEs, each with an access link of its own or all in one cell, then a router, the core and one server per path."""
 
     ues: tuple[str, ...]
-    access: Link
+    access: Link | NrAccess
     core: Link
     paths: dict[str, Link]
     mtu_bytes: int
@@ -126,13 +129,19 @@ class Close(msgspec.Struct, frozen=True, tag=True, array_like=True):
     wakes: bool
 
 
+Knob = Direction | UeKnob | CellKnob
+"""What can be changed while the network runs.
+
+A `Direction` is at `network.access.uplink`, `network.core.downlink`, `network.paths.NAME.uplink` and so on.
+"""
+
+
 class Set(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Give one direction of a link new values. `link`: `access`, `core` or `paths.NAME`."""
+    """Give what is at a path from the scenario's root a new value."""
 
     at_ns: int
-    link: str
-    up: bool
-    value: Direction
+    path: str
+    value: Knob
 
 
 class Lose(msgspec.Struct, frozen=True, tag=True, array_like=True):

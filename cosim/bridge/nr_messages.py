@@ -13,6 +13,10 @@ SLOT_NS = 1_000_000
 """A slot of numerology 0 (TS 38.211 4.3.2)."""
 
 
+ACCESS_PARTS = ("sr_wait", "grant_wait", "queue", "air", "harq", "rlc_recovery", "pdcp_reorder", "processing")
+"""What a packet's time in the cell divides into, in the order of `AccessParts` in config.h."""
+
+
 class SlotShape(msgspec.Struct, frozen=True):
     """Symbols of one slot: downlink from its first on, uplink up to its last."""
 

@@ -11,12 +11,12 @@ from cosim.bridge.messages import (
     Connected,
     Delivered,
     Delivery,
-    Direction,
+    Knob,
     Kpi,
     Reset,
 )
 
-__all__ = ["Accounted", "Closed", "Connected", "Delivered", "Delivery", "Direction", "Kpi", "Network", "Reset"]
+__all__ = ["Accounted", "Closed", "Connected", "Delivered", "Delivery", "Knob", "Kpi", "Network", "Reset"]
 
 Gauge = Callable[[int, str, str, dict[str, str], float], None]
 """Where a network's KPIs go as they come in, given at its construction: time (ns), source, metric, labels, value."""
@@ -55,8 +55,8 @@ class Network(Protocol):
         the server's, nothing happens if a part of a request has arrived; the report is always consequential.
         """
 
-    def set(self, link: str, *, up: bool, value: Direction, at_ns: int) -> None:
-        """Give a direction of a link (`access`, `core`, `paths.NAME`) new values; packets keep their order."""
+    def set(self, path: str, value: Knob, at_ns: int) -> None:
+        """Give what is at a path (see `cosim.network.knobs`) a new value; packets keep their order."""
 
     def advance(self, until_ns: int) -> tuple[int, list[Delivery]]:
         """Move to the first consequential delivery or to `until_ns`; returns the time reached and what arrived.

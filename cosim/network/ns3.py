@@ -18,6 +18,7 @@ from cosim.bridge.messages import (
     Delivered,
     Delivery,
     Direction,
+    Knob,
     Lose,
     NetworkReady,
     NetworkReply,
@@ -27,8 +28,10 @@ from cosim.bridge.messages import (
     Set,
     Topology,
 )
+from cosim.bridge.nr_messages import ACCESS_PARTS, NrAccess
 from cosim.clock import NS_PER_S
 from cosim.network.base import Gauge, record
+from cosim.network.knobs import direction_at
 
 # One request simulates at most this much, so that the silence limit bounds a stuck process and not a long scenario.
 SLICE_NS = NS_PER_S
@@ -45,8 +48,6 @@ class Ns3Network:
     answers without a request; the process catches up later.
     """
 
-    hops: tuple[str, ...] = ("access", "core", "wan")
-
     def __init__(
         self,
         topology: Topology,
@@ -56,6 +57,7 @@ class Ns3Network:
         silence_limit_s: float,
         gauge: Gauge = lambda t_ns, source, metric, labels, value: None,
     ) -> None:
+        self.hops = hops_of(topology)
         self.wall_ns = 0
         self.run_wall_ns = 0
         self.versions: dict[str, str] = {}
@@ -104,10 +106,10 @@ class Ns3Network:
             self._outstanding.closed_by_server(connection, at_ns)
         self._commands.append(Close(at_ns, connection, up, wakes))
 
-    def set(self, link: str, *, up: bool, value: Direction, at_ns: int) -> None:
-        """Give a direction of a link new values; packets keep their order."""
-        self._outstanding.changed(link, value, up=up)
-        self._commands.append(Set(at_ns, link, up, value))
+    def set(self, path: str, value: Knob, at_ns: int) -> None:
+        """Give what is at a path new values; packets keep their order."""
+        self._outstanding.changed(path, value)
+        self._commands.append(Set(at_ns, path, value))
 
     def lose(self, link: str, *, up: bool, segment: int, at_ns: int) -> None:
         """Lose one segment: the one with this number, from 1, of those that a direction of a link is given next."""
@@ -161,13 +163,24 @@ class Ns3Network:
         return reply.deliveries, self._outstanding.settled(reply.deliveries)
 
 
+def hops_of(topology: Topology) -> tuple[str, ...]:
+    """Names of what a packet's way divides into; a cell's parts each have one of their own."""
+    if isinstance(topology.access, NrAccess):
+        return (*(f"access_{part}" for part in ACCESS_PARTS), "core", "wan")
+    return "access", "core", "wan"
+
+
 class _Outstanding:
     """What is consequential and under way, and how early it can arrive."""
 
     def __init__(self, topology: Topology) -> None:
         self._delays: dict[tuple[str, bool], int] = {}
-        links = {"access": topology.access, "core": topology.core}
-        links |= {f"paths.{name}": link for name, link in topology.paths.items()}
+        links = {"core": topology.core} | {f"paths.{name}": link for name, link in topology.paths.items()}
+        if isinstance(topology.access, NrAccess):
+            self._delays["access", True] = topology.access.minimum_delay_ns(up=True)
+            self._delays["access", False] = topology.access.minimum_delay_ns(up=False)
+        else:
+            links["access"] = topology.access
         for name, link in links.items():
             self._delays[name, True] = link.uplink.delay_ns
             self._delays[name, False] = link.downlink.delay_ns
@@ -208,9 +221,10 @@ class _Outstanding:
         if connection in self._paths:
             self._server_closes[connection] = at_ns
 
-    def changed(self, link: str, value: Direction, *, up: bool) -> None:
-        if (link, up) in self._delays:
-            self._delays[link, up] = min(self._delays[link, up], value.delay_ns)
+    def changed(self, path: str, value: Knob) -> None:
+        if isinstance(value, Direction):
+            direction = direction_at(path)
+            self._delays[direction] = min(self._delays.get(direction, value.delay_ns), value.delay_ns)
 
     def none_before(self, until_ns: int) -> bool:
         """Whether nothing consequential can arrive up to and at a time.

@@ -21,6 +21,7 @@ from cosim.bridge.messages import (
     Delivered,
     Delivery,
     Direction,
+    Knob,
     Kpi,
     Link,
     LinkCounters,
@@ -28,6 +29,7 @@ from cosim.bridge.messages import (
 )
 from cosim.clock import NS_PER_S, monotonic_ns
 from cosim.network.base import Gauge, record
+from cosim.network.knobs import direction_at
 from cosim.network.link_use import LinkUse, window_end_ns
 
 HOPS = ("access", "core", "wan")
@@ -138,7 +140,9 @@ class PipeNetwork:
         self._reached_ns = 0
         self._window_end_ns = 0  # no window of a link ends before
         self._tls = topology.transport.tls
-        links: dict[str, Link] = {f"access/{ue}": topology.access for ue in topology.ues}
+        if not isinstance(topology.access, Link):
+            raise TypeError("a pipe has no cell; take a network of kind ns3")
+        links = {f"access/{ue}": topology.access for ue in topology.ues}
         links["core"] = topology.core
         links.update({f"paths.{name}": link for name, link in topology.paths.items()})
         self._pipes: dict[tuple[str, bool], _Pipe] = {}
@@ -190,8 +194,11 @@ class PipeNetwork:
             state.closed = True
             self._start(_Journey(connection, None, 0, True, wakes, at_ns, at_ns))
 
-    def set(self, link: str, *, up: bool, value: Direction, at_ns: int) -> None:
-        """New values for messages that reach the link from now on."""
+    def set(self, path: str, value: Knob, at_ns: int) -> None:
+        """New values for messages that reach the link from now on. Raises TypeError for what only a cell has."""
+        if not isinstance(value, Direction):
+            raise TypeError(f"{path}: a pipe has no {type(value).__name__}; take a network of kind ns3")
+        link, up = direction_at(path)
         self._catch_up(at_ns)
         for (name, direction), pipe in self._pipes.items():
             if direction == up and (name == link or (link == "access" and name.startswith("access/"))):

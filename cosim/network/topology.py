@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
-from cosim.bridge.messages import Direction, Link, Topology, Transport
+from cosim.bridge.messages import Direction, Knob, Link, Topology, Transport
+from cosim.bridge.nr_messages import BackgroundTraffic, CellKnob, Interruption, NrAccess, NrCell
+from cosim.network.knobs import CELL, direction_path, ue_path
+from cosim.network.nr_topology import nr_access
 from cosim.scenario.network import LinkAccess, LinkDirection, Ns3Network, Path, PipeNetwork
 
 
 def topology(
-    network: Ns3Network | PipeNetwork, ues: Sequence[str], *, seed: int, pcap_directory: str | None
+    network: Ns3Network | PipeNetwork, ues: Mapping[str, str], *, seed: int, pcap_directory: str | None
 ) -> Topology:
-    """UEs, links and transport as the network takes them."""
+    """UEs, links or cell, and transport as the network takes them. `ues`: the group of clients of each UE."""
+    access = network.access
     return Topology(
         ues=tuple(ues),
-        access=_access(network),
+        access=_link_access(access) if isinstance(access, LinkAccess) else nr_access(access, ues, seed=seed),
         core=_both_ways(network.core),
         paths={name: _both_ways(path) for name, path in network.paths.items()},
         mtu_bytes=network.ue_mtu,
@@ -28,24 +32,50 @@ def topology(
     )
 
 
-def changes(before: Ns3Network | PipeNetwork, after: Ns3Network | PipeNetwork) -> Iterator[tuple[str, bool, Direction]]:
-    """Each direction whose values differ: link (`access`, `core`, `paths.NAME`), whether it is the uplink, values."""
+def changes(before: Topology, after: Topology) -> Iterator[tuple[str, Knob]]:
+    """Each value that differs and can change in a run, by its path (see `cosim.network.knobs`)."""
     old, new = _links(before), _links(after)
     for name, link in new.items():
         if link.uplink != old[name].uplink:
-            yield name, True, link.uplink
+            yield direction_path(name, up=True), link.uplink
         if link.downlink != old[name].downlink:
-            yield name, False, link.downlink
+            yield direction_path(name, up=False), link.downlink
+    if isinstance(before.access, NrAccess) and isinstance(after.access, NrAccess):
+        yield from _cell_changes(before.access.cell, after.access.cell)
 
 
-def _links(network: Ns3Network | PipeNetwork) -> dict[str, Link]:
-    paths = {f"paths.{name}": _both_ways(path) for name, path in network.paths.items()}
-    return {"access": _access(network), "core": _both_ways(network.core), **paths}
+def interruptions(network: Ns3Network | PipeNetwork, ues: Mapping[str, str]) -> Iterator[tuple[int, str, Knob]]:
+    """The gaps between UEs and the cell that the scenario scripts: time (ns), the UE's path, until when."""
+    if isinstance(network.access, LinkAccess):
+        return
+    for ue, group in ues.items():
+        for gap in network.access.group_of(group).interruptions:
+            yield gap.at, ue_path(ue), Interruption(gap.at + gap.duration)
 
 
-def _access(network: Ns3Network | PipeNetwork) -> Link:
-    assert isinstance(network.access, LinkAccess)
-    return Link(uplink=_direction(network.access.uplink), downlink=_direction(network.access.downlink))
+def _cell_changes(before: NrCell, after: NrCell) -> Iterator[tuple[str, Knob]]:
+    pairs: list[tuple[CellKnob, CellKnob]] = [
+        (before.grants, after.grants),
+        (before.scheduler, after.scheduler),
+        (before.link, after.link),
+    ]
+    yield from ((CELL, new) for old, new in pairs if new != old)
+    for was, ue in zip(before.ues, after.ues, strict=True):
+        if ue.radio != was.radio:
+            yield ue_path(ue.name), ue.radio
+        if (ue.ul_traffic, ue.ul) != (was.ul_traffic, was.ul):
+            yield ue_path(ue.name), BackgroundTraffic(True, ue.ul_traffic, ue.ul)
+        if (ue.dl_traffic, ue.dl) != (was.dl_traffic, was.dl):
+            yield ue_path(ue.name), BackgroundTraffic(False, ue.dl_traffic, ue.dl)
+
+
+def _links(topology: Topology) -> dict[str, Link]:
+    links = {"core": topology.core} | {f"paths.{name}": link for name, link in topology.paths.items()}
+    return {"access": topology.access} | links if isinstance(topology.access, Link) else links
+
+
+def _link_access(access: LinkAccess) -> Link:
+    return Link(uplink=_direction(access.uplink), downlink=_direction(access.downlink))
 
 
 def _both_ways(path: Path) -> Link:

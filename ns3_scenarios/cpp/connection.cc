@@ -36,8 +36,8 @@ Connection::Connection(int64_t id, const Topology& topology, const StampContext&
       m_tls(topology.tls),
       m_stamps(stamps),
       m_reporter(reporter),
-      m_up([this](const MessageStream::Message& message) { Arrived(message); }),
-      m_down([this](const MessageStream::Message& message) { Arrived(message); })
+      m_up([this](const MessageStream::Message& message) { Arrived(message, true); }),
+      m_down([this](const MessageStream::Message& message) { Arrived(message, false); })
 {
 }
 
@@ -171,7 +171,7 @@ Connection::ReportConnected()
 }
 
 void
-Connection::Arrived(const MessageStream::Message& message)
+Connection::Arrived(const MessageStream::Message& message, bool up)
 {
     switch (message.kind)
     {
@@ -183,7 +183,9 @@ Connection::Arrived(const MessageStream::Message& message)
                         .emitted_ns = at[0] - kEpochNs,
                         .hop0_ns = at[1] - at[0],
                         .hop1_ns = at[2] - at[1],
-                        .hop2_ns = at[3] - at[2]},
+                        .hop2_ns = at[3] - at[2],
+                        .up = up,
+                        .access = m_stamps.arriving.access},
                        message.wakes);
         break;
     }

@@ -46,7 +46,7 @@ class Connection
     ConnectionBytes Account(bool up) const;
 
   private:
-    void Arrived(const MessageStream::Message& message);
+    void Arrived(const MessageStream::Message& message, bool up);
     void ClientConnected(ns3::Ptr<ns3::Socket> socket);
     void ReportConnected();
     void ClientReads(ns3::Ptr<ns3::Socket> socket);

@@ -18,7 +18,7 @@ namespace
 
 /// Destination address and both ports of an IPv4 packet with TCP (RFC 791 3.1 without options, RFC 9293 3.1).
 uint64_t
-Flow(const Packet& packet)
+FlowOf(const Packet& packet)
 {
     std::array<uint8_t, 24> head{};
     packet.CopyData(head.data(), head.size());
@@ -42,7 +42,7 @@ LinkDevice::GetTypeId()
 }
 
 void
-LinkDevice::Connect(LinkDirection& outgoing, StampContext& context, bool originates)
+LinkDevice::Connect(Transmitter& outgoing, StampContext& context, bool originates)
 {
     m_outgoing = &outgoing;
     m_context = &context;
@@ -74,7 +74,7 @@ LinkDevice::Send(Ptr<Packet> packet, const Address&, uint16_t)
 {
     Capture(packet);
     return m_outgoing->Enter(packet,
-                             m_originates ? PacketStamp::Emitted(Simulator::Now().GetNanoSeconds(), Flow(*packet))
+                             m_originates ? PacketStamp::Emitted(Simulator::Now().GetNanoSeconds(), FlowOf(*packet))
                                           : m_context->arriving);
 }
 

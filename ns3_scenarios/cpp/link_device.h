@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A point-to-point NetDevice that carries bare IPv4 packets over two `LinkDirection`s.
+// A NetDevice at one end of a point-to-point way for bare IPv4 packets: a link, or a UE's part of a cell.
 #pragma once
 
-#include "link_direction.h"
 #include "packet_stamp.h"
+#include "transmitter.h"
 
 #include "ns3/ipv4-l3-protocol.h"
 #include "ns3/mac48-address.h"
@@ -23,7 +23,7 @@ class LinkDevice : public ns3::NetDevice
     static ns3::TypeId GetTypeId();
 
     /// `originates`: the device of a host, whose packets begin here; a router's carry on.
-    void Connect(LinkDirection& outgoing, StampContext& context, bool originates);
+    void Connect(Transmitter& outgoing, StampContext& context, bool originates);
     void SetIpv4(ns3::Ptr<ns3::Ipv4L3Protocol> ipv4);
     void SetCapture(ns3::Ptr<ns3::PcapFileWrapper> capture);
     void Receive(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp);
@@ -60,7 +60,7 @@ class LinkDevice : public ns3::NetDevice
     void DoDispose() override;
     void Capture(ns3::Ptr<const ns3::Packet> packet) const;
 
-    LinkDirection* m_outgoing{nullptr};
+    Transmitter* m_outgoing{nullptr};
     StampContext* m_context{nullptr};
     bool m_originates{false};
     ns3::Ptr<ns3::Ipv4L3Protocol> m_ipv4;

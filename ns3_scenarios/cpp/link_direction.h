@@ -7,6 +7,7 @@
 #include "network.h"
 #include "packet_stamp.h"
 #include "random_stream.h"
+#include "transmitter.h"
 
 #include "ns3/event-id.h"
 #include "ns3/packet.h"
@@ -33,20 +34,20 @@ namespace cosim
 /// Jitter is an extra delay per packet, exponential with mean `jitter_ns`; arrival is never earlier than that of the
 /// packet before, as under RLC AM (3GPP TS 38.322 5.2.3) or PDCP reordering (TS 38.323 5.2.2). Loss is Bernoulli and
 /// happens after transmission: a lost packet has used its share of the rate.
-class LinkDirection
+class LinkDirection : public Transmitter
 {
   public:
     using Receiver = std::function<void(ns3::Ptr<ns3::Packet>, const PacketStamp&)>;
 
     LinkDirection(std::string name, bool up, const Direction& value, uint64_t seed);
-    ~LinkDirection();
+    ~LinkDirection() override;
     LinkDirection(const LinkDirection&) = delete;
     LinkDirection& operator=(const LinkDirection&) = delete;
 
     void SetReceiver(Receiver receiver);
 
-    /// Take a packet from the node; false if the queue has no room for it.
-    bool Enter(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp);
+    /// False if the queue has no room.
+    bool Enter(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp) override;
 
     void Set(const Direction& value);
 

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Commands, the run loop and the byte account.
-#include "network.h"
+#include "network_impl.h"
 
-#include "connection.h"
 #include "epoch.h"
-#include "nodes.h"
-#include "tcp_linux.h"
 
 #include "ns3/boolean.h"
 #include "ns3/global-value.h"
@@ -16,8 +13,6 @@
 
 #include <algorithm>
 #include <stdexcept>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
 namespace cosim
@@ -34,40 +29,6 @@ constexpr uint16_t kServerPort = 443;
 constexpr int64_t kLingerNs = 60'000'000'000;
 
 } // namespace
-
-struct Network::Impl : Reporter
-{
-    explicit Impl(const Topology& topology);
-    ~Impl() override;
-
-    void Add(const Report& report, bool wakes) override;
-
-    void Schedule(int64_t at_ns, std::function<void()> action);
-    Connection* Find(int64_t connection);
-    void Accepted(Ptr<Socket> socket, const Address& from);
-    void Retire(int64_t connection);
-    static void Linger(std::vector<Ptr<TcpLinux>> sockets, std::unique_ptr<Connection> connection);
-    void StopAfterThisInstant();
-    void Probe(uint64_t events_before);
-
-    static uint64_t Key(const Address& address)
-    {
-        const InetSocketAddress inet = InetSocketAddress::ConvertFrom(address);
-        return (uint64_t{inet.GetIpv4().Get()} << 16) | inet.GetPort();
-    }
-
-    Topology m_topology;
-    std::unique_ptr<Nodes> m_nodes;
-    std::vector<Ptr<TcpLinux>> m_listeners;
-    std::unordered_set<int64_t> m_known; // every connection ever announced
-    std::unordered_map<int64_t, std::unique_ptr<Connection>> m_connections;
-    std::unordered_map<uint64_t, int64_t> m_by_client; // UE's address and port -> connection
-    std::unordered_map<int64_t, uint64_t> m_client_of;
-    std::unordered_map<int64_t, std::pair<ConnectionBytes, ConnectionBytes>> m_ended;
-    std::vector<int64_t> m_to_retire;
-    std::vector<Report> m_reports;
-    bool m_stopping{false};
-};
 
 Network::Impl::Impl(const Topology& topology)
     : m_topology(topology)
@@ -272,28 +233,6 @@ Network::Close(int64_t at_ns, int64_t connection, bool up, bool wakes)
     });
 }
 
-void
-Network::Set(int64_t at_ns, const std::string& link, bool up, const Direction& value)
-{
-    Validate(link, value);
-    if (!m_impl->m_nodes->HasLink(link))
-    {
-        throw std::invalid_argument("no link is named " + link + ": take access, core or paths.NAME");
-    }
-    m_impl->Schedule(at_ns, [impl = m_impl.get(), link, up, value] { impl->m_nodes->Set(link, up, value); });
-}
-
-void
-Network::Lose(int64_t at_ns, const std::string& link, bool up, int64_t segment)
-{
-    if (!m_impl->m_nodes->HasLink(link) || segment < 1)
-    {
-        throw std::invalid_argument("segment " + std::to_string(segment) + " of " + link +
-                                    " cannot be lost: take access, core or paths.NAME, and count from 1");
-    }
-    m_impl->Schedule(at_ns, [impl = m_impl.get(), link, up, segment] { impl->m_nodes->Lose(link, up, segment); });
-}
-
 int64_t
 Network::Advance(int64_t until_ns)
 {
@@ -350,6 +289,13 @@ std::vector<LinkSample>
 Network::TakeLinkSamples(bool cut)
 {
     return m_impl->m_nodes->TakeSamples(cut);
+}
+
+std::vector<nr::RadioSample>
+Network::TakeRadioSamples(bool cut)
+{
+    NrAccess* cell = m_impl->m_nodes->Cell();
+    return cell == nullptr ? std::vector<nr::RadioSample>{} : cell->TakeSamples(cut);
 }
 
 void

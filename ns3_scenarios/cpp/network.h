@@ -4,6 +4,8 @@
 // milliseconds. All times are int nanoseconds since the run's epoch.
 #pragma once
 
+#include "nr/config.h"
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -34,10 +36,23 @@ struct Path
     Link wan;
 };
 
+/// Packets that a bearer of the cell carries: those of a path (empty: any), up to a size (-1: any).
+struct Flow
+{
+    std::string bearer;
+    std::string path;
+    int64_t max_bytes{-1};
+};
+
+/// UEs are in a cell (`has_cell`), or each has an access link. `cell.ues`: those of `ues` in the same order, then
+/// background ones. The first of `flows` that a packet fits names its bearer; without one it takes the last bearer.
 struct Topology
 {
     std::vector<std::string> ues;
     Link access;
+    bool has_cell{false};
+    nr::CellConfig cell;
+    std::vector<Flow> flows;
     Link core;
     std::vector<Path> paths;
     uint32_t mtu_bytes{1500};
@@ -56,7 +71,8 @@ enum ReportKind : int
     kReset = 3
 };
 
-/// What happened: `id` is a message's for kDelivered, otherwise a connection's. `up`: for kClosed, who closed. The hops are in the order crossed.
+/// What happened: `id` is a message's for kDelivered, otherwise a connection's. `up`: for kClosed, who closed; for
+/// kDelivered, which way. The hops are in the order crossed; `access` divides the one over a cell, and is 0 without one.
 struct Report
 {
     int kind{kConnected};
@@ -67,6 +83,7 @@ struct Report
     int64_t hop1_ns{0};
     int64_t hop2_ns{0};
     bool up{true};
+    nr::AccessParts access{};
 };
 
 /// Application bytes of one direction of a connection: sent == delivered + lost + discarded.
@@ -80,7 +97,8 @@ struct ConnectionBytes
     int64_t discarded{0};
 };
 
-/// `packets`: their transmission has begun. `n_bytes`: sent so far, of IP packets.
+/// `packets`: their transmission has begun. `n_bytes`: sent so far, of IP packets. In a cell both count what has crossed
+/// it, `dropped_queue` what found RLC's buffer full, and `dropped_loss` what RLC or PDCP gave up.
 struct LinkCounters
 {
     std::string link;
@@ -102,6 +120,13 @@ struct LinkSample
     int64_t dropped_packets{0};
 };
 
+/// A new last element, for Python: cppyy would take tens of ms to compile std::vector's own functions for each type.
+Flow& Append(std::vector<Flow>& list);
+nr::SlotShape& Append(std::vector<nr::SlotShape>& list);
+nr::BearerConfig& Append(std::vector<nr::BearerConfig>& list);
+nr::UeConfig& Append(std::vector<nr::UeConfig>& list);
+nr::TracePoint& Append(std::vector<nr::TracePoint>& list);
+
 /// Commands are scheduled at their times; `Advance` executes. Throws std::invalid_argument on what ns-3 would abort
 /// on: a time in the past, an unknown name or connection.
 class Network
@@ -116,6 +141,14 @@ class Network
     void Send(int64_t at_ns, int64_t connection, int64_t message, int64_t n_bytes, bool up, bool wakes);
     void Close(int64_t at_ns, int64_t connection, bool up, bool wakes);
     void Set(int64_t at_ns, const std::string& link, bool up, const Direction& value);
+
+    /// Of a cell: its UEs, background ones too, and what holds for all. See nr::Cell.
+    void SetRadio(int64_t at_ns, const std::string& ue, const nr::RadioConfig& radio);
+    void Interrupt(int64_t at_ns, const std::string& ue, int64_t until_ns);
+    void SetTraffic(int64_t at_ns, const std::string& ue, bool up, bool present, const nr::TrafficConfig& traffic);
+    void SetGrants(int64_t at_ns, const nr::UplinkGrantConfig& grants);
+    void SetScheduler(int64_t at_ns, const nr::SchedulerConfig& scheduler);
+    void SetLinkAdaptation(int64_t at_ns, const nr::LinkAdaptationConfig& link);
 
     /// Lose one TCP segment with payload: the `segment`-th, from 1, that the direction is given from `at_ns` on.
     void Lose(int64_t at_ns, const std::string& link, bool up, int64_t segment);
@@ -132,6 +165,9 @@ class Network
     /// What every link did in the windows that have ended since the last call, in order of time and direction; with
     /// `cut` the window under way ends now.
     std::vector<LinkSample> TakeLinkSamples(bool cut);
+
+    /// The same of a cell's UEs; empty without a cell.
+    std::vector<nr::RadioSample> TakeRadioSamples(bool cut);
 
     /// Write out what is buffered for the pcap files.
     void Flush();

@@ -11,6 +11,7 @@
 #include "ns3/traffic-control-layer.h"
 
 #include <algorithm>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -33,6 +34,12 @@ constexpr uint32_t kLinkTypeRaw = 101;         // LINKTYPE_RAW, tcpdump.org/link
 
 constexpr int64_t kMaxTimeNs = 3'600'000'000'000;
 constexpr int64_t kMaxRateBps = 1'000'000'000'000;
+
+Ipv4Address
+ServerAddress(std::size_t path)
+{
+    return Ipv4Address(static_cast<uint32_t>(kServerBase + 256 * path));
+}
 
 Ptr<HostRouting>
 Routing(Ptr<Node> node)
@@ -75,20 +82,25 @@ Nodes::Nodes(const Topology& topology)
     Routing(router.node)->SetDefaultRoute(router.address, router_up.device);
     Routing(core.node)->SetDefaultRoute(core.address, core_down.device);
 
+    if (topology.has_cell)
+    {
+        AddCell(topology);
+    }
     for (uint32_t i = 0; i < topology.ues.size(); ++i)
     {
         const std::string& name = topology.ues[i];
         const Host ue{CreateNode("ue-" + name), Ipv4Address(kUeBase + i)};
         Require(m_ues.emplace(name, ue).second, "two UEs are named " + name);
         const Host gateway{router.node, Ipv4Address(kUeGatewayBase + i)};
-        const auto [ue_up, router_down] = Join("access", "access/" + name, topology.access, ue, gateway);
+        const auto [ue_up, router_down] = m_cell ? JoinCell(i, ue, gateway)
+                                                 : Join("access", "access/" + name, topology.access, ue, gateway);
         Routing(ue.node)->SetDefaultRoute(ue.address, ue_up.device);
         Routing(router.node)->AddRoute(ue.address, gateway.address, router_down.device);
     }
     for (uint32_t i = 0; i < topology.paths.size(); ++i)
     {
         const auto& [name, wan] = topology.paths[i];
-        const Host server{CreateNode("server-" + name), Ipv4Address(kServerBase + 256 * i)};
+        const Host server{CreateNode("server-" + name), ServerAddress(i)};
         Require(m_servers.emplace(name, server).second, "two paths are named " + name);
         m_paths.push_back(name);
         const Host gateway{core.node, Ipv4Address(kServerBase + 256 * i + 1)};
@@ -138,6 +150,12 @@ Nodes::HasLink(const std::string& link) const
     return false;
 }
 
+NrAccess*
+Nodes::Cell() const
+{
+    return m_cell.get();
+}
+
 void
 Nodes::Set(const std::string& link, bool up, const Direction& value)
 {
@@ -170,6 +188,10 @@ Nodes::Counters()
     {
         counters.push_back(pair.up->Counters());
         counters.push_back(pair.down->Counters());
+    }
+    if (m_cell)
+    {
+        std::ranges::copy(m_cell->Counters(), std::back_inserter(counters));
     }
     return counters;
 }
@@ -241,6 +263,26 @@ Nodes::CreateNode(const std::string& name)
         m_captures.emplace(node->GetId(), capture);
     }
     return node;
+}
+
+void
+Nodes::AddCell(const Topology& topology)
+{
+    std::vector<Ipv4Address> servers;
+    for (std::size_t path = 0; path < topology.paths.size(); ++path)
+    {
+        servers.push_back(ServerAddress(path));
+    }
+    m_cell = std::make_unique<NrAccess>(topology, servers);
+}
+
+std::pair<Nodes::Interface, Nodes::Interface>
+Nodes::JoinCell(std::size_t ue, const Host& modem, const Host& gateway)
+{
+    const Interface below = AddInterface(modem);
+    const Interface above = AddInterface(gateway);
+    m_cell->Join(ue, *below.device, *above.device, m_stamps);
+    return {below, above};
 }
 
 /// `lower` is nearer to the UEs. Hosts are below access links and above WAN links; all other ends are routers'.

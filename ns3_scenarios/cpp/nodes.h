@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The nodes and links: UEs - router (gNB, UPF) - core router - one server per path.
+// The nodes and what joins them: UEs - router (gNB, UPF) - core router - one server per path.
 #pragma once
 
 #include "link_device.h"
 #include "link_direction.h"
 #include "network.h"
+#include "nr_access.h"
 #include "packet_stamp.h"
 
 #include "ns3/ipv4-address.h"
@@ -37,10 +38,13 @@ class Nodes
     const Host& Server(const std::string& path) const;
     std::vector<Host> Servers() const;
 
-    /// `link`: `access` (of every UE), `core` or `paths.NAME`.
+    /// `link`: `access` (of every UE, without a cell), `core` or `paths.NAME`.
     void Set(const std::string& link, bool up, const Direction& value);
     void Lose(const std::string& link, bool up, int64_t segment);
     bool HasLink(const std::string& link) const;
+
+    /// The cell that the UEs are in; null if they have links.
+    NrAccess* Cell() const;
 
     std::vector<LinkCounters> Counters();
     std::vector<LinkSample> TakeSamples(bool cut);
@@ -62,11 +66,13 @@ class Nodes
     };
 
     ns3::Ptr<ns3::Node> CreateNode(const std::string& name);
+    void AddCell(const Topology& topology);
     std::pair<Interface, Interface> Join(const std::string& group,
                                          const std::string& name,
                                          const Link& link,
                                          const Host& lower,
                                          const Host& upper);
+    std::pair<Interface, Interface> JoinCell(std::size_t ue, const Host& modem, const Host& gateway);
     Interface AddInterface(const Host& host);
 
     uint64_t m_seed;
@@ -74,6 +80,7 @@ class Nodes
     std::string m_pcap_directory;
     StampContext m_stamps;
     std::vector<LinkPair> m_links;
+    std::unique_ptr<NrAccess> m_cell;
     std::unordered_map<std::string, Host> m_ues;
     std::unordered_map<std::string, Host> m_servers;
     std::vector<std::string> m_paths;

@@ -7,6 +7,8 @@
 // a router's device continues the one of the packet that is being handed up, and a retransmitted copy starts anew.
 #pragma once
 
+#include "nr/config.h"
+
 #include <array>
 #include <cstdint>
 
@@ -20,6 +22,7 @@ struct PacketStamp
     std::array<int64_t, kHops + 1> at_ns{};
     int passed{0};
     uint64_t flow{0}; // destination and ports: a connection, seen from a host
+    nr::AccessParts access; // of the hop over a cell, if there is one
 
     static PacketStamp Emitted(int64_t now_ns, uint64_t flow)
     {

@@ -8,6 +8,7 @@ from types import TracebackType
 
 from cosim.bridge.child import Runtime
 from cosim.bridge.messages import Closed, Connected, Delivered, Delivery, Direction, Link, Reset, Topology, Transport
+from cosim.bridge.nr_messages import NrAccess
 from cosim.network.ns3 import Ns3Network
 
 MS = 1_000_000
@@ -36,7 +37,7 @@ def link(
 def topology(
     *,
     ues: Sequence[str] = ("ue",),
-    access: Link | None = None,
+    access: Link | NrAccess | None = None,
     core: Link | None = None,
     wan: Link | None = None,
     mtu_bytes: int = 1400,

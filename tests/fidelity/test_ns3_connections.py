@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cosim.bridge.messages import Closed, Delivered, Direction, Reset
+from cosim.network.knobs import direction_path
 from tests.fidelity.ns3_rig import LATER, MS, Rig, S, link, topology
 
 pytestmark = pytest.mark.ns3
@@ -89,7 +90,7 @@ def test_tcp_gives_up_a_dead_path(tmp_path: Path) -> None:
         connection = rig.open()
         rig.settle(1 * S)
         for up in (True, False):
-            rig.net.set("paths.cloud", up=up, value=Direction(20 * MS, loss=1.0), at_ns=1 * S)
+            rig.net.set(direction_path("paths.cloud", up=up), Direction(20 * MS, loss=1.0), at_ns=1 * S)
         rig.send(connection, 5_000)
         (reset,) = rig.advance()
         assert isinstance(reset, Reset)
@@ -112,7 +113,7 @@ def test_a_close_over_a_dead_path_ends_too(tmp_path: Path) -> None:
     with Rig(topology(wan=link(20 * MS)), tmp_path) as rig:
         connection = rig.open()
         rig.settle(1 * S)
-        rig.net.set("paths.cloud", up=True, value=Direction(20 * MS, loss=1.0), at_ns=1 * S)
+        rig.net.set("network.paths.cloud.uplink", Direction(20 * MS, loss=1.0), at_ns=1 * S)
         rig.net.close(connection, 1 * S, up=True, wakes=True)
         assert isinstance(rig.advance()[0], Reset)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cosim.bridge.messages import Direction
+from cosim.network.knobs import direction_path
 from tests.fidelity.ns3_rig import MS, Rig, S, link, topology
 from tests.link_rows import Row, check_sums, check_windows, of_link
 
@@ -47,7 +48,7 @@ def test_a_backlog_is_seen_in_windows_in_which_nothing_begins(tmp_path: Path) ->
         connection = rig.open()
         rig.settle(1 * S)
         before = len(rig.gauges)
-        rig.net.set("access", up=True, value=Direction(0, 20_000), at_ns=1 * S)
+        rig.net.set("network.access.uplink", Direction(0, 20_000), at_ns=1 * S)
         rig.send(connection, 2 * 1348, wakes=False)
         rig.settle(2 * S)
         rows = of_link(rig.gauges[before:], "access/ue", "up")
@@ -70,7 +71,9 @@ def traffic(rig: Rig, pause_ns: int) -> list[Row]:
             rate, queue = draw.choice([None, 300_000, 20_000_000]), draw.choice([None, 5_000])
             value = Direction(draw.randrange(30) * MS, rate, 2 * MS, draw.choice([0, 0.05]), queue)
             rig.net.set(
-                draw.choice(["access", "core", "paths.cloud"]), up=draw.random() < 0.5, value=value, at_ns=at_ns
+                direction_path(draw.choice(["access", "core", "paths.cloud"]), up=draw.random() < 0.5),
+                value,
+                at_ns=at_ns,
             )
     end_ns = 8 * S + 33 * MS
     while rig.now_ns < end_ns:

@@ -9,6 +9,7 @@ from statistics import mean
 import pytest
 
 from cosim.bridge.messages import Delivered, Direction
+from cosim.network.knobs import direction_path
 from tests.fidelity.ns3_rig import MS, Rig, S, link, topology
 
 pytestmark = pytest.mark.ns3
@@ -54,8 +55,8 @@ def test_small_message_takes_serialisation_and_delays_to_the_nanosecond(tmp_path
 def test_minimum_delay_is_the_least_of_all_values(tmp_path: Path) -> None:
     with Rig(topology(access=link(8 * MS, 4 * MS), core=link(1 * MS), wan=link(30 * MS)), tmp_path) as rig:
         assert rig.net.minimum_delay_ns("cloud", up=True) == 39 * MS
-        rig.net.set("paths.cloud", up=True, value=Direction(10 * MS), at_ns=1 * S)
-        rig.net.set("paths.cloud", up=True, value=Direction(90 * MS), at_ns=2 * S)
+        rig.net.set("network.paths.cloud.uplink", Direction(10 * MS), at_ns=1 * S)
+        rig.net.set("network.paths.cloud.uplink", Direction(90 * MS), at_ns=2 * S)
         assert rig.net.minimum_delay_ns("cloud", up=True) == 19 * MS
         assert rig.net.minimum_delay_ns("cloud", up=False) == 35 * MS
 
@@ -82,7 +83,7 @@ def test_packets_never_overtake_under_jitter_and_changes(tmp_path: Path) -> None
             sent[up].append(rig.send(connection, draw.randrange(50, 1300), up=up, wakes=False, at_ns=at_ns))
             if i % 10 == 0:
                 value = Direction(draw.randrange(40) * MS, draw.choice([None, 5_000_000]), 10 * MS)
-                rig.net.set("paths.cloud", up=draw.random() < 0.5, value=value, at_ns=at_ns)
+                rig.net.set(direction_path("paths.cloud", up=draw.random() < 0.5), value, at_ns=at_ns)
             rig.settle(at_ns)
         rig.settle(60 * S)
         arrived = [d for d in rig.seen if isinstance(d, Delivered)]
@@ -143,13 +144,13 @@ def test_a_new_rate_applies_to_what_waits_and_a_new_delay_to_what_follows(tmp_pa
         rig.settle(1 * S)
         # Ten segments (the initial window) of 1,400 bytes at 1 Mb/s take 112 ms; after 50 ms, half have begun.
         message = rig.send(connection, 10 * 1348)
-        rig.net.set("access", up=True, value=Direction(5 * MS, 10_000_000), at_ns=1 * S + 50 * MS)
+        rig.net.set("network.access.uplink", Direction(5 * MS, 10_000_000), at_ns=1 * S + 50 * MS)
         faster = rig.delivered(message)
         # 1 ns until emission; five packets at the old rate, five at the new one.
         assert faster.t_ns == 1 * S + 1 + 5 * 11_200_000 + 5 * 1_120_000 + 5 * MS
 
         rig.settle(2 * S)
-        rig.net.set("access", up=True, value=Direction(25 * MS), at_ns=2 * S)
+        rig.net.set("network.access.uplink", Direction(25 * MS), at_ns=2 * S)
         assert rig.transfer(connection, 100).hops_ns[0] == 25 * MS
 
 
@@ -157,7 +158,7 @@ def test_access_is_each_ues_own_and_its_knob_everyones(tmp_path: Path) -> None:
     with Rig(topology(ues=("a", "b"), access=link(5 * MS)), tmp_path) as rig:
         a, b = rig.open("a"), rig.open("b")
         rig.settle(1 * S)
-        rig.net.set("access", up=True, value=Direction(9 * MS), at_ns=1 * S)
+        rig.net.set("network.access.uplink", Direction(9 * MS), at_ns=1 * S)
         assert [rig.transfer(c, 100).hops_ns[0] for c in (a, b)] == [9 * MS, 9 * MS]
         for _ in range(5):
             rig.transfer(a, 1000)

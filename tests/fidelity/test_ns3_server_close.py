@@ -74,9 +74,9 @@ def test_data_that_meets_a_lost_fin_is_answered_with_rst(tmp_path: Path) -> None
     """Without the RST the UE would learn of the close from the FIN's retransmission, 200 ms later at least."""
     with Rig(topology(wan=link(20 * MS)), tmp_path) as rig:
         connection = answered(rig)
-        rig.net.set("paths.cloud", up=False, value=Direction(20 * MS, loss=1.0), at_ns=1 * S)
+        rig.net.set("network.paths.cloud.downlink", Direction(20 * MS, loss=1.0), at_ns=1 * S)
         rig.net.close(connection, 1 * S, up=False, wakes=True)
-        rig.net.set("paths.cloud", up=False, value=Direction(20 * MS), at_ns=1 * S + 30 * MS)
+        rig.net.set("network.paths.cloud.downlink", Direction(20 * MS), at_ns=1 * S + 30 * MS)
         rig.send(connection, 5_000, at_ns=1 * S + 40 * MS)
         assert rig.advance() == [Closed(1 * S + 80 * MS + 1, connection, up=False)]
         rig.check_account()
@@ -86,10 +86,10 @@ def test_every_segment_to_a_closed_server_is_answered_with_rst(tmp_path: Path) -
     """The FIN and the first RST are lost; the retransmission of the data brings another one."""
     with Rig(topology(wan=link(20 * MS)), tmp_path) as rig:
         connection = answered(rig)
-        rig.net.set("paths.cloud", up=False, value=Direction(20 * MS, loss=1.0), at_ns=1 * S)
+        rig.net.set("network.paths.cloud.downlink", Direction(20 * MS, loss=1.0), at_ns=1 * S)
         rig.net.close(connection, 1 * S, up=False, wakes=True)
         rig.send(connection, 5_000, at_ns=1 * S + 40 * MS)
-        rig.net.set("paths.cloud", up=False, value=Direction(20 * MS), at_ns=1 * S + 100 * MS)
+        rig.net.set("network.paths.cloud.downlink", Direction(20 * MS), at_ns=1 * S + 100 * MS)
         (closed,) = rig.advance()
         assert isinstance(closed, Closed)
         # The data went out at 1.04 s; its tail loss probe leaves two round trips later.

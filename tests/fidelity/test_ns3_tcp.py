@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cosim.bridge.messages import Direction
+from cosim.network.knobs import direction_path
 from tests.fidelity.ns3_rig import MS, Rig, S, link, topology
 
 pytestmark = pytest.mark.ns3
@@ -105,7 +106,7 @@ def test_50_ms_more_each_way_raise_a_warm_exchange_by_100_ms(tmp_path: Path) -> 
         before_ns = exchange()
         rig.settle(2 * S)
         for up in (True, False):
-            rig.net.set("paths.cloud", up=up, value=Direction(70 * MS), at_ns=2 * S)
+            rig.net.set(direction_path("paths.cloud", up=up), Direction(70 * MS), at_ns=2 * S)
         assert exchange() - before_ns == 100 * MS
 
 
@@ -117,8 +118,8 @@ def test_a_lost_last_segment_costs_a_retransmission_timeout(tmp_path: Path) -> N
             rig.transfer(connection, 500)
             rig.settle(rig.now_ns + 50 * MS)
         start_ns = rig.now_ns
-        rig.net.set("paths.cloud", up=True, value=Direction(22 * MS, loss=1.0), at_ns=start_ns)
+        rig.net.set("network.paths.cloud.uplink", Direction(22 * MS, loss=1.0), at_ns=start_ns)
         message = rig.send(connection, 500)
-        rig.net.set("paths.cloud", up=True, value=Direction(22 * MS), at_ns=start_ns + 100 * MS)
+        rig.net.set("network.paths.cloud.uplink", Direction(22 * MS), at_ns=start_ns + 100 * MS)
         # Linux: SRTT + max(4 RTTVAR, 200 ms), and half a tick of 4 ms.
         assert rig.delivered(message).emitted_ns - start_ns == pytest.approx(246 * MS, abs=1 * MS)

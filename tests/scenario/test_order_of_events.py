@@ -155,7 +155,11 @@ def test_isolated_engines_step_at_one_time_and_time_slices_take_turns() -> None:
 def test_a_knob_turns_before_anything_else_at_its_time() -> None:
     data = scenario(duration="1ms", clients=asks_once_each("u"))
     data["timeline"] = [{"at": "0ms", "set": {"network.core.delay_up": "5ms"}}]
-    assert simulate(data).events().splitlines()[:3] == ["0 knob core up", "0 send u-0-000000", "31 prompt u-0-000000"]
+    assert simulate(data).events().splitlines()[:3] == [
+        "0 knob network.core.uplink",
+        "0 send u-0-000000",
+        "31 prompt u-0-000000",
+    ]
 
 
 def test_a_local_tier_uses_no_network() -> None:

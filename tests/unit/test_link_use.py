@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosim.bridge.messages import Direction, Link, Topology, Transport
+from cosim.network.knobs import direction_path
 from cosim.network.link_use import LinkUse
 from cosim.network.pipe import PipeNetwork
 from tests.link_rows import Row, check_sums, check_windows, of_link
@@ -138,7 +139,7 @@ def test_rows_add_up_to_the_account_however_often_the_network_is_asked(
             while now_ns < t_ns:
                 now_ns, _ = pipe.advance(min(now_ns + pause_ns, t_ns))
             if link is not None:
-                pipe.set(link, up=up, value=Direction(0, rate_bps), at_ns=t_ns)
+                pipe.set(direction_path(link, up=up), Direction(0, rate_bps), at_ns=t_ns)
             pipe.send(connection, message, n_bytes, t_ns, up=up, wakes=wakes)
         end_ns = t_ns + 1_234 * MS
         while now_ns < end_ns:

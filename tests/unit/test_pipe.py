@@ -18,6 +18,7 @@ from cosim.bridge.messages import (
     Topology,
     Transport,
 )
+from cosim.network.knobs import direction_path
 from cosim.network.pipe import PipeNetwork
 
 MS = 1_000_000
@@ -186,7 +187,7 @@ def test_a_knob_changes_what_reaches_the_link_later_and_nothing_before() -> None
         network.send(1, 1, 10, 20 * MS, up=False, wakes=False)
         network.send(1, 9, 10, 500 * MS, up=False, wakes=wakes)
         before = network.advance(30 * MS)[1]
-        network.set("access", up=False, value=Direction(40 * MS), at_ns=30 * MS)
+        network.set("network.access.downlink", Direction(40 * MS), at_ns=30 * MS)
         network.send(1, 2, 10, 31 * MS, up=False, wakes=False)
         after = network.settle(100 * MS)
         assert text([*before, *after]) == [
@@ -201,7 +202,7 @@ def test_a_shorter_delay_reorders_nothing() -> None:
     network.open(1, "u", "edge", 0)
     network.send(1, 1, 10, 200 * MS, up=True, wakes=False)
     network.advance(210 * MS)
-    network.set("paths.edge", up=True, value=Direction(1 * MS), at_ns=210 * MS)
+    network.set("network.paths.edge.uplink", Direction(1 * MS), at_ns=210 * MS)
     network.send(1, 2, 10, 211 * MS, up=True, wakes=False)
     assert [delivery.t_ns // MS for delivery in network.settle(FAR)[1:]] == [259, 259]
 
@@ -211,14 +212,14 @@ def test_knobs_reach_the_links_they_name() -> None:
     assert network.minimum_delay_ns("edge", up=True) == 9 * MS
     assert network.minimum_delay_ns("cloud", up=False) == 25 * MS
     for link in ("access", "core", "paths.cloud"):
-        network.set(link, up=True, value=Direction(100 * MS), at_ns=0)
+        network.set(direction_path(link, up=True), Direction(100 * MS), at_ns=0)
     for connection, (ue, path) in enumerate([("u", "edge"), ("v", "cloud")], 1):
         network.open(connection, ue, path, 0)
         network.send(connection, connection, 10, 400 * MS, up=True, wakes=False)
     assert [delivery.t_ns // MS for delivery in network.settle(FAR)[2:]] == [600, 700]
     # The least over all values that the knobs have had: a message on its way may have crossed before the change.
     assert network.minimum_delay_ns("edge", up=True) == 9 * MS
-    network.set("core", up=True, value=Direction(0), at_ns=FAR)
+    network.set("network.core.uplink", Direction(0), at_ns=FAR)
     assert network.minimum_delay_ns("edge", up=True) == 8 * MS
     assert network.minimum_delay_ns("edge", up=False) == 5 * MS
 

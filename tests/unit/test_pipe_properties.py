@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosim.bridge.messages import Closed, Delivered, Delivery, Direction, Link
+from cosim.network.knobs import direction_path
 from cosim.network.pipe import PipeNetwork
 from tests.unit.test_pipe import FAR, pipe
 
@@ -80,7 +81,7 @@ def test_whatever_is_done_bytes_add_up_and_order_and_time_hold(
             take(network.settle(now_ns), now_ns)
         elif action == "set":
             link = ("access", "core", "paths.edge")[number % 3]
-            network.set(link, up=wakes, value=values, at_ns=now_ns)
+            network.set(direction_path(link, up=wakes), values, at_ns=now_ns)
         # A server does not know of a close before it has arrived there; what it writes is discarded.
         take(network.settle(now_ns), now_ns)
         check_account(network, sent)
