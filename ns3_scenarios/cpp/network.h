@@ -48,6 +48,10 @@ struct Flow
 /// background ones. The first of `flows` that a packet fits names its bearer; without one it takes the last bearer.
 struct Topology
 {
+    Topology(); // out of line: cppyy would take 0.3 s to compile it, and what it needs
+    ~Topology();
+    Topology(const Topology& other);
+
     std::vector<std::string> ues;
     Link access;
     bool has_cell{false};
@@ -120,7 +124,7 @@ struct LinkSample
     int64_t dropped_packets{0};
 };
 
-/// A new last element, for Python: cppyy would take tens of ms to compile std::vector's own functions for each type.
+/// A new last element; for Python, as cppyy would take tens of ms to compile std::vector's functions for each type.
 Flow& Append(std::vector<Flow>& list);
 nr::SlotShape& Append(std::vector<nr::SlotShape>& list);
 nr::BearerConfig& Append(std::vector<nr::BearerConfig>& list);

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Lists of a topology, for Python to fill.
+// What Python needs to fill a topology, compiled ahead.
 #include "network.h"
 
 namespace cosim
 {
+
+Topology::Topology() = default;
+Topology::~Topology() = default;
+Topology::Topology(const Topology& other) = default;
 
 Flow&
 Append(std::vector<Flow>& list)

@@ -100,7 +100,7 @@ def test_what_is_none_leaves_the_default(cpp: Cpp) -> None:
 
 
 def test_what_cpp_cannot_hold_is_refused(cpp: Cpp) -> None:
-    with pytest.raises(CppError, match="integer to character|out of range|cannot convert|must be"):
+    with pytest.raises(CppError, match="integer"):
         cpp.run(FILL, kind="TrafficConfig", native="TrafficConfig", value=msgspec.to_builtins(TrafficConfig(1 << 40)))
 
 
