@@ -36,8 +36,7 @@ from ns3_scenarios.native import Native
 
 kind = getattr(nr_messages, values["kind"], None) or getattr(messages, values["kind"])
 value = msgspec.convert(values["value"], kind)
-space = nr if hasattr(nr, values["native"]) else cosim
-result = plain(Native(cosim).fill(getattr(space, values["native"])(), value))
+result = plain(Native(cosim).fill(eval(values["native"])(), value))
 """
 )
 
@@ -86,22 +85,28 @@ def test_every_value_of_a_cell_gets_across(cpp: Cpp) -> None:
     cell = altered(NrCell(), None)
     assert all(getattr(cell, name) != getattr(NrCell(), name) for name in cell.__struct_fields__)
     sent = msgspec.to_builtins(cell)
-    assert cpp.run(FILL, kind="NrCell", native="CellConfig", value=sent) == builtins(cell)
+    assert cpp.run(FILL, kind="NrCell", native="nr.CellConfig", value=sent) == builtins(cell)
 
 
 def test_what_is_none_leaves_the_default(cpp: Cpp) -> None:
     link = Link(Direction(3, loss=0.5), Direction(4, rate_bps=7, jitter_ns=2, queue_bytes=9))
-    assert cpp.run(FILL, kind="Link", native="Link", value=msgspec.to_builtins(link)) == {
+    assert cpp.run(FILL, kind="Link", native="cosim.Link", value=msgspec.to_builtins(link)) == {
         "uplink": {"delay_ns": 3, "rate_bps": 0, "jitter_ns": 0, "loss": 0.5, "queue_bytes": -1},
         "downlink": {"delay_ns": 4, "rate_bps": 7, "jitter_ns": 2, "loss": 0.0, "queue_bytes": 9},
     }
     flow = msgspec.to_builtins(Flow("stream"))
-    assert cpp.run(FILL, kind="Flow", native="Flow", value=flow) == {"bearer": "stream", "path": "", "max_bytes": -1}
+    assert cpp.run(FILL, kind="Flow", native="cosim.Flow", value=flow) == {
+        "bearer": "stream",
+        "path": "",
+        "max_bytes": -1,
+    }
 
 
 def test_what_cpp_cannot_hold_is_refused(cpp: Cpp) -> None:
     with pytest.raises(CppError, match="integer"):
-        cpp.run(FILL, kind="TrafficConfig", native="TrafficConfig", value=msgspec.to_builtins(TrafficConfig(1 << 40)))
+        cpp.run(
+            FILL, kind="TrafficConfig", native="nr.TrafficConfig", value=msgspec.to_builtins(TrafficConfig(1 << 40))
+        )
 
 
 def test_what_comes_back_has_the_fields_that_are_read(cpp: Cpp) -> None:
