@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.results.link_tracks import bps, n_bytes
+from cosim.results.parts import part_of
 from cosim.results.population import OK_OUTCOMES, OUTCOMES, Population, column
 from cosim.results.radio_series import BYTES, CELL, DIRECTIONS, DROPPED, QUEUE, SHARE, Direction, RadioSeries
 from cosim.results.series import HOLD_WINDOWS, UNIT_NS, Envelope, Grid, Windows
@@ -94,8 +95,10 @@ def radio_tracks(series: RadioSeries, population: Population, grid: Grid, end_ns
     detailed = drawn if len(drawn) <= DETAILED_UES else drawn[:1]
     tracks: list[Track] = []
     for ue in sorted(drawn):
-        rows = [row for row in ROWS if not row.detail or ue in detailed]
-        tracks += _group(ue, [_latency(population, ue, grid, end_ns), *_tracks(ue, series.of(ue), rows, grid)])
+        detail = ue in detailed
+        latencies = _latencies(population, ue, grid, end_ns, detail=detail)
+        rows = [row for row in ROWS if detail or not row.detail]
+        tracks += _group(ue, [*latencies, *_tracks(ue, series.of(ue), rows, grid)])
     cell = _tracks("cell", series.of(CELL), CELL_ROWS, grid)
     tracks += _group("cell", cell) if cell else []
     return tracks, _notes(busiest, detailed, grid) if tracks else []
@@ -106,7 +109,10 @@ def _notes(busiest: list[str], detailed: list[str], grid: Grid) -> list[str]:
     if len(busiest) > MAX_UES:
         notes.append(f"Radio is drawn of the {MAX_UES} UEs that had most PRBs, of {len(busiest)} with clients.")
     if 0 < len(detailed) < len(busiest):
-        notes.append(f"BLER, HARQ, throughput and waits are drawn of {detailed[0]} alone, which had most.")
+        notes.append(
+            "BLER, HARQ, throughput, waits and the network's part of e2el are drawn of "
+            f"{detailed[0]} alone, which had most."
+        )
     hold_s = HOLD_WINDOWS * UNIT_NS / NS_PER_S
     notes.append(
         f"What a window has no value of (SINR, MCS, BLER, HARQ, waits) keeps the one before, for {hold_s:g} s at most."
@@ -126,26 +132,39 @@ def _group(name: str, tracks: list[Track]) -> list[Track]:
     return [Track(name, NAME_HEIGHT, gap=0), *tracks]
 
 
-def _latency(population: Population, ue: str, grid: Grid, end_ns: int) -> Track:
-    """The e2el of a UE's ok requests as columns, the others as marks."""
+def _latencies(population: Population, ue: str, grid: Grid, end_ns: int, *, detail: bool) -> list[Track]:
+    """The e2el of a UE's ok requests as columns, the others as marks; with detail also the network's part of e2el."""
     mine = column(population.client) == population.clients.index(ue)
     outcomes, scheduled_ns = column(population.outcome)[mine], column(population.scheduled_ns)[mine]
     ok = outcomes < OK_OUTCOMES
-    unanswered = ~ok & (outcomes != OUTCOMES.index("cancelled"))
-    ms = population.e2el_scheduled_ns()[mine][ok] / NS_PER_MS
-    track = Track(ue, HEIGHT, "e2el")
-    if len(ms):
-        windows = Windows(end_ns, greatest=True)
-        windows.add(scheduled_ns[ok] + 1, ms)  # What is scheduled on a boundary belongs to the window that it begins.
-        envelope = windows.envelope(grid)
-        title = f"{ue}: e2el by scheduled time, {ms.min():.0f} to {ms.max():.0f} ms"
-        track.shapes.append(_area(envelope.edges_ns, envelope.high, float(ms.max()), LATENCY_COLOUR, title))
-        track.notes.append(f"max {ms.max():.0f} ms")
-        track.numbers.append(("e2el of ok requests, ms", str(len(ms)), f"{ms.mean():.1f}", f"{ms.max():.1f}"))
-    if unanswered.any():
-        track.shapes.append(_marks(scheduled_ns[unanswered], f"{ue}: requests without an answer"))
-        track.notes.append(f"{unanswered.sum()} unanswered")
-        track.numbers.append(("requests without an answer", str(unanswered.sum()), "", ""))
+    tracks = []
+    if ok.any():
+        network_ns = sum(
+            column(values)[mine][ok] for name, values in population.parts.items() if part_of(name).stage != "engine"
+        )
+        latencies = {"e2el": population.e2el_scheduled_ns()[mine][ok], "e2el in the network": network_ns}
+        for label, ns in latencies.items() if detail else [*latencies.items()][:1]:
+            tracks.append(_columns(ue, label, scheduled_ns[ok], ns / NS_PER_MS, grid, end_ns))
+    unanswered = scheduled_ns[~ok & (outcomes != OUTCOMES.index("cancelled"))]
+    if len(unanswered):
+        track = tracks[0] if tracks else Track(ue, HEIGHT, "e2el")
+        track.shapes.append(_marks(unanswered, f"{ue}: requests without an answer"))
+        track.notes.append(f"{len(unanswered)} unanswered")
+        track.numbers.append(("requests without an answer", str(len(unanswered)), "", ""))
+        tracks = [track, *tracks[1:]]
+    return tracks
+
+
+def _columns(
+    ue: str, label: str, scheduled_ns: NDArray[np.int64], ms: NDArray[np.float64], grid: Grid, end_ns: int
+) -> Track:
+    track = Track(ue, HEIGHT, label, notes=[f"max {ms.max():.0f} ms"])
+    windows = Windows(end_ns, greatest=True)
+    windows.add(scheduled_ns + 1, ms)  # What is scheduled on a boundary belongs to the window that it begins.
+    envelope = windows.envelope(grid)
+    title = f"{ue}: {label} by scheduled time, {ms.min():.0f} to {ms.max():.0f} ms"
+    track.shapes.append(_area(envelope.edges_ns, envelope.high, float(ms.max()) or 1.0, LATENCY_COLOUR, title))
+    track.numbers.append((f"{label} of ok requests, ms", str(len(ms)), f"{ms.mean():.1f}", f"{ms.max():.1f}"))
     return track
 
 

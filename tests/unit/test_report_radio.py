@@ -133,6 +133,9 @@ def test_the_latency_of_the_ues_own_requests_stands_above_its_radio() -> None:
     assert [(x, y) for x, y in latency if x in (1000, 1100)][:4] == [(1000, 24), (1000, 12), (1100, 12), (1100, 24)]
     assert corners(found["cam: requests without an answer"]) == [(3000, 0)]
     assert {"max 800 ms", "1 unanswered"} <= set(texts(drawing))
+    # By the factory: a tenth of e2el in access, 1/50 in transport, 1/100 in the core each way, 1/25 in the WAN, 1/60.
+    network = corners(found["cam: e2el in the network by scheduled time, 95 to 189 ms"])
+    assert [y for x, y in network if x in (1000, 2000)] == [24, pytest.approx(12, abs=0.1), 24, 0]
     assert [what for what in numbers(drawing, "cam")][:2] == ["e2el of ok requests, ms", "requests without an answer"]
     assert corners(found["cam \u2191 uplink MCS: 7.0 to 7.0"])[0] == (900, HEIGHT * 0.75)
 
@@ -160,7 +163,7 @@ def test_the_six_busiest_ues_are_drawn_the_busiest_in_detail() -> None:
     assert {name for name, rows in radios.items() if "\u2191 uplink: BLER" in rows} == {"cam-7"}
     assert drawing.notes == [
         "Radio is drawn of the 6 UEs that had most PRBs, of 8 with clients.",
-        "BLER, HARQ, throughput and waits are drawn of cam-7 alone, which had most.",
+        "BLER, HARQ, throughput, waits and the network's part of e2el are drawn of cam-7 alone, which had most.",
         "What a window has no value of (SINR, MCS, BLER, HARQ, waits) keeps the one before, for 1 s at most.",
     ]
 
