@@ -68,7 +68,7 @@ class Carrier(Section):
     srs_period: int = Field(80, ge=1, le=5120, description="Uplink slots from one SRS of a UE to the next.")
     dmrs_per_rb: int = Field(12, ge=0, le=48, description="REs of an allocation (38.214 5.1.3.2, N_DMRS).")
     dmrs_per_rb_symbol: int = Field(0, ge=0, le=11, description="REs of each symbol of an allocation.")
-    overhead_per_rb: Literal[0, 6, 12, 18] = Field(0, description="REs (38.214 5.1.3.2, xOverhead).")
+    overhead_per_rb: Literal[0, 6, 12, 18] = Field(6, description="REs (38.214 5.1.3.2, xOverhead).")
 
     @model_validator(mode="after")
     def _is_possible(self) -> Carrier:

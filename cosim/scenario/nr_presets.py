@@ -28,6 +28,7 @@ LENA: dict[str, Any] = {
         "pucch_symbols": 1,
         "dmrs_per_rb": 0,
         "dmrs_per_rb_symbol": 1,  # one of 12 subcarriers is kept for reference signals
+        "overhead_per_rb": 0,
         "srs_symbols": 1,  # SrsSymbols
         "srs_period": 80,  # StartingPeriodicity of NrMacSchedulerSrsDefault
     },
@@ -73,6 +74,7 @@ OAI: dict[str, Any] = {
         "ul_layers": 1,
         "dl_mcs_table": 1,
         "ul_mcs_table": 1,
+        "overhead_per_rb": 0,
     },
     "gnb": {
         "scheduler": "ofdma-pf",
