@@ -24,7 +24,8 @@ from cosim.inference.replay import Recording, ReplayEngine
 from cosim.inference.stub import StubEngine
 from cosim.network.base import Gauge, Network
 from cosim.network.pipe import PipeNetwork
-from cosim.network.topology import changes, interruptions, topology
+from cosim.network.schedule import State, knob_changes
+from cosim.network.topology import topology
 from cosim.placement.base import Placement, load_policy
 from cosim.results.store import read_steps
 from cosim.scenario.engines import ReplayEngine as ReplaySettings
@@ -164,14 +165,10 @@ class Assembly:
         return load_policy(self.scenario.placement.kind, self.scenario.placement.options)
 
     def knobs(self) -> Iterator[KnobChange]:
-        """What the timeline changes, and the gaps between UEs and a cell."""
-        yield from interruptions(self.scenario.network, self._ues())
-        before = self._topology(self.scenario.network)
-        for state in self._loaded.timeline:
-            after = self._topology(state.network)
-            for path, value in changes(before, after):
-                yield state.at_ns, path, value
-            before = after
+        """What changes in the network, in order of time."""
+        states = [State(0, self.scenario.network)]
+        states += [State(state.at_ns, state.network) for state in self._loaded.timeline]
+        return knob_changes(states, self._ues(), self._topology)
 
     def check_recording_is_used_up(self) -> None:
         """Raise ReplayError if a replay has left something of its recording."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cosim.bridge.messages import Direction, Knob, Link, Topology, Transport
-from cosim.bridge.nr_messages import BackgroundTraffic, CellKnob, Interruption, NrAccess, NrCell
+from cosim.bridge.nr_messages import BackgroundTraffic, CellKnob, NrAccess, NrCell
 from cosim.network.knobs import CELL, direction_path, ue_path
 from cosim.network.nr_topology import nr_access
 from cosim.scenario.network import LinkAccess, LinkDirection, Ns3Network, Path, PipeNetwork
@@ -42,15 +42,6 @@ def changes(before: Topology, after: Topology) -> Iterator[tuple[str, Knob]]:
             yield direction_path(name, up=False), link.downlink
     if isinstance(before.access, NrAccess) and isinstance(after.access, NrAccess):
         yield from _cell_changes(before.access.cell, after.access.cell)
-
-
-def interruptions(network: Ns3Network | PipeNetwork, ues: Mapping[str, str]) -> Iterator[tuple[int, str, Knob]]:
-    """The gaps between UEs and the cell that the scenario scripts: time (ns), the UE's path, until when."""
-    if isinstance(network.access, LinkAccess):
-        return
-    for ue, group in ues.items():
-        for gap in network.access.group_of(group).interruptions:
-            yield gap.at, ue_path(ue), Interruption(gap.at + gap.duration)
 
 
 def _cell_changes(before: NrCell, after: NrCell) -> Iterator[tuple[str, Knob]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -115,7 +116,12 @@ class Scenario(Section):
 
 
 def _unbound_ues(access: NrAccess, clients: list[str]) -> Iterator[Finding]:
-    """UE groups that name clients which are not there, or that two groups name."""
+    """UE groups that name clients which are not there, or that two groups name, and background UEs of their names."""
+    for name in access.background:
+        taken = [client for client in clients if client == name or re.fullmatch(rf"{name}-\d+(-\d+)?", client)]
+        if taken:
+            what = f"its UEs would have the names of the clients {taken[0]!r}"
+            yield ("network", "access", "background", name), what, "another name"
     bound: dict[str, str] = {}
     for name, group in access.ues.items():
         keys = ("network", "access", "ues", name)

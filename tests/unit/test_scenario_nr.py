@@ -131,6 +131,7 @@ def test_patterns_of_38213(duplex: str, numerology: int, letters: str | None) ->
             {"ues": {"cam": {"interruptions": [{"at": "1s", "duration": "2s"}, {"at": "2s", "duration": "1s"}]}}},
             "interruptions.1.at: begins before the last one has ended",
         ),
+        ({"background": {"cam": {}}}, "its UEs would have the names of the clients 'cam'; another name"),
         ({"background": {"x": {"downlink": {"kind": "torrent"}}}}, "network.access.background.x.downlink"),
         ({"qos": [{"name": "default"}]}, "'default' names two bearers"),
         ({"qos": [{"name": "a", "path": "moon"}]}, "network.access.qos.0.path: no path 'moon'; allowed: edge"),
