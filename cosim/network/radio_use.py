@@ -1,6 +1,6 @@
 """What a cell did in each window of virtual time, as rows of a run's time series.
 
-Windows are 100 ms long and aligned to multiples of 100 ms. Labels: `ue` and `direction`, or `cell` and `direction` for
+Windows are `NrCell.kpi_window_ns` long, 100 ms by default. Labels: `ue` and `direction`, or `cell` and `direction` for
 the sum over all UEs. A share or count of 0 has no row; neither has what there was nothing to measure of.
 """
 
