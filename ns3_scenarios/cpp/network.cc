@@ -304,4 +304,10 @@ Network::Flush()
     m_impl->m_nodes->Flush();
 }
 
+const Nodes&
+Network::GetNodes() const
+{
+    return *m_impl->m_nodes;
+}
+
 } // namespace cosim

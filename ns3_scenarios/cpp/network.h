@@ -131,6 +131,8 @@ nr::BearerConfig& Append(std::vector<nr::BearerConfig>& list);
 nr::UeConfig& Append(std::vector<nr::UeConfig>& list);
 nr::TracePoint& Append(std::vector<nr::TracePoint>& list);
 
+class Nodes;
+
 /// Commands are scheduled at their times; `Advance` executes. Throws std::invalid_argument on what ns-3 would abort
 /// on: a time in the past, an unknown name or connection.
 class Network
@@ -175,6 +177,9 @@ class Network
 
     /// Write out what is buffered for the pcap files.
     void Flush();
+
+    /// For other C++ of this process.
+    const Nodes& GetNodes() const;
 
   private:
     struct Impl;
