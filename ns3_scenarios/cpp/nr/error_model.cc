@@ -28,7 +28,7 @@ constexpr size_t kPoints = 301; // to 45 dB, where 256QAM has long been saturate
 
 double FromDb(double db)
 {
-    return std::pow(10.0, db / 10);
+    return std::exp(db * (std::numbers::ln10 / 10));
 }
 
 double ToDb(double ratio)

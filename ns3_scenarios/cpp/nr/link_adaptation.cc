@@ -6,7 +6,6 @@
 #include "transport_block.h"
 
 #include <algorithm>
-#include <cstddef>
 
 namespace cosim::nr
 {
@@ -63,10 +62,17 @@ int32_t LinkAdaptation::ThroughCqi(int32_t mcs) const
 
 int32_t LinkAdaptation::McsFor(double known_sinr_db) const
 {
-    const auto above =
-        std::upper_bound(m_thresholds_db.begin(), m_thresholds_db.end(), known_sinr_db + m_offset_db);
-    const auto usable = above - m_thresholds_db.begin();
-    return m_reported[static_cast<size_t>(std::max<std::ptrdiff_t>(usable - 1, 0))];
+    // The SINR is seldom far from the last one.
+    const double sinr_db = known_sinr_db + m_offset_db;
+    while (m_usable > 0 && m_thresholds_db[m_usable - 1] > sinr_db)
+    {
+        --m_usable;
+    }
+    while (m_usable < m_thresholds_db.size() && m_thresholds_db[m_usable] <= sinr_db)
+    {
+        ++m_usable;
+    }
+    return m_reported[m_usable > 0 ? m_usable - 1 : 0];
 }
 
 void LinkAdaptation::Feedback(int32_t mcs, bool decoded)

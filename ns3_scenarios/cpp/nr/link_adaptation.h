@@ -5,6 +5,7 @@
 
 #include "config.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -50,6 +51,7 @@ class LinkAdaptation
     double m_offset_db{0};
     std::vector<double> m_thresholds_db; // by MCS, never falling
     std::vector<int32_t> m_reported;     // by MCS: the MCS that is left of it
+    mutable size_t m_usable{0};          // MCSs whose threshold was reached when it was last asked for
 };
 
 } // namespace cosim::nr

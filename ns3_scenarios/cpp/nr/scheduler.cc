@@ -14,7 +14,6 @@ namespace
 {
 
 constexpr int32_t kMaxRbs = 275;       // 38.211 4.4.2
-constexpr double kLeastAverage = 1e-9; // bytes per slot, of a UE that was never served
 
 } // namespace
 
@@ -102,24 +101,27 @@ Scheduler::Retransmit(const std::vector<Demand>& demands, std::vector<Allocation
 void
 Scheduler::Share(const std::vector<Demand>& demands)
 {
+    const auto more_urgent = [](const Demand* a, const Demand* b) {
+        return std::tie(a->priority, a->ue, a) < std::tie(b->priority, b->ue, b);
+    };
     m_new.clear();
+    bool sorted = true;
     for (const Demand& demand : demands)
     {
         if (!demand.retransmission && demand.n_bytes > 0 && !m_ues[demand.ue].retransmits)
         {
+            sorted = sorted && (m_new.empty() || more_urgent(m_new.back(), &demand));
             m_new.push_back(&demand);
         }
     }
-    const auto more_urgent = [](const Demand* a, const Demand* b) {
-        return std::tie(a->priority, a->ue, a) < std::tie(b->priority, b->ue, b);
-    };
-    if (!std::is_sorted(m_new.begin(), m_new.end(), more_urgent))
+    if (!sorted)
     {
         std::sort(m_new.begin(), m_new.end(), more_urgent);
     }
     for (size_t i = 0; i < m_new.size();)
     {
         m_contenders.clear();
+        m_ranks.clear();
         for (const int32_t priority = m_new[i]->priority; i < m_new.size() && m_new[i]->priority == priority; ++i)
         {
             const Demand& demand = *m_new[i];
@@ -132,13 +134,11 @@ Scheduler::Share(const std::vector<Demand>& demands)
                 ue.rate_bytes = static_cast<double>(TbBytes(demand.mcs, m_resources.rbs, m_resources.symbols));
             }
             ue.demand_bytes += demand.n_bytes;
-            if (!m_contenders.empty() && m_contenders.back().ue == demand.ue)
+            const bool another = !m_contenders.empty() && m_contenders.back() == demand.ue; // of this priority
+            if (!another && ue.gained_bytes < ue.demand_bytes)
             {
-                m_contenders.pop_back(); // two demands of one priority
-            }
-            if (ue.gained_bytes < ue.demand_bytes)
-            {
-                m_contenders.push_back(Rank(demand.ue));
+                m_contenders.push_back(demand.ue);
+                m_ranks.push_back(Rank(ue));
             }
         }
         ShareLevel();
@@ -149,31 +149,35 @@ Scheduler::Share(const std::vector<Demand>& demands)
 void
 Scheduler::ShareLevel()
 {
-    std::make_heap(m_contenders.begin(), m_contenders.end(), After{});
-    while (m_left > 0 && !m_contenders.empty())
+    while (m_left > 0)
     {
-        std::pop_heap(m_contenders.begin(), m_contenders.end(), After{});
-        const int32_t number = m_contenders.back().ue;
-        m_contenders.pop_back();
-        Ue& ue = m_ues[number];
+        size_t first = 0;
+        double least = kCovered;
+        for (size_t i = 0; i < m_ranks.size(); ++i)
+        {
+            first = m_ranks[i] < least ? i : first;
+            least = std::min(least, m_ranks[i]);
+        }
+        if (least == kCovered)
+        {
+            return;
+        }
+        Ue& ue = m_ues[m_contenders[first]];
         const int32_t step = Step(ue);
         if (step == 0)
         {
+            m_ranks[first] = kCovered; // nor can it be
             continue;
         }
         if (ue.units == 0)
         {
-            m_served.push_back(number);
+            m_served.push_back(m_contenders[first]);
         }
         ue.units += step;
         ue.gained_bytes = Bytes(ue, ue.units);
         ue.turn = ++m_turn;
         m_left -= step;
-        if (ue.gained_bytes < ue.demand_bytes)
-        {
-            m_contenders.push_back(Rank(number));
-            std::push_heap(m_contenders.begin(), m_contenders.end(), After{});
-        }
+        m_ranks[first] = ue.gained_bytes < ue.demand_bytes ? Rank(ue) : kCovered;
     }
 }
 
@@ -215,12 +219,6 @@ Scheduler::Part(int32_t rbs, int32_t symbols)
     return part;
 }
 
-int64_t
-Scheduler::Bytes(const Ue& ue, int32_t units)
-{
-    return m_config.ofdma ? TbBytes(ue.mcs, units, m_resources.symbols) : TbBytes(ue.mcs, m_resources.rbs, units);
-}
-
 /// What the UE would gain next: one symbol or RBG, at first as many as hold a TB at all; 0 if so many are not left.
 int32_t
 Scheduler::Step(const Ue& ue)
@@ -236,18 +234,6 @@ Scheduler::Step(const Ue& ue)
         step = std::min(step + unit, m_left);
     }
     return step;
-}
-
-Scheduler::Contender
-Scheduler::Rank(int32_t number) const
-{
-    const Ue& ue = m_ues[number];
-    if (!m_config.proportional_fair)
-    {
-        return Contender{static_cast<double>(ue.units), ue.turn, number};
-    }
-    const double average = ue.average_bytes + static_cast<double>(ue.gained_bytes) * m_average_share;
-    return Contender{-ue.rate_bytes / std::max(average, kLeastAverage), 0, number};
 }
 
 } // namespace cosim::nr

@@ -5,8 +5,10 @@
 
 #include "config.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <vector>
 
 namespace cosim::nr
@@ -73,6 +75,9 @@ class Scheduler
     }
 
   private:
+    static constexpr double kLeastAverage = 1e-9; // bytes per slot, of a UE that was never served
+    static constexpr double kCovered = std::numeric_limits<double>::infinity();
+
     struct Ue
     {
         double average_bytes{0}; // per slot with new data
@@ -87,32 +92,29 @@ class Scheduler
         double rate_bytes{0};
     };
 
-    /// A UE whose demand is not covered. The least comes first.
-    struct Contender
-    {
-        double rank;
-        int64_t turn;
-        int32_t ue;
-    };
-
-    /// Order of a heap, whose front is the greatest.
-    struct After
-    {
-        bool operator()(const Contender& a, const Contender& b) const
-        {
-            return a.rank != b.rank ? a.rank > b.rank : a.turn != b.turn ? a.turn > b.turn : a.ue > b.ue;
-        }
-    };
-
     void Begin(const Resources& resources, const std::vector<Demand>& demands);
     void Retransmit(const std::vector<Demand>& demands, std::vector<Allocation>& allocations);
     void Share(const std::vector<Demand>& demands);
     void ShareLevel();
     void Place(std::vector<Allocation>& allocations);
     Allocation Part(int32_t rbs, int32_t symbols);
-    int64_t Bytes(const Ue& ue, int32_t units);
     int32_t Step(const Ue& ue);
-    Contender Rank(int32_t ue) const;
+
+    int64_t Bytes(const Ue& ue, int32_t units)
+    {
+        return m_config.ofdma ? TbBytes(ue.mcs, units, m_resources.symbols) : TbBytes(ue.mcs, m_resources.rbs, units);
+    }
+
+    /// Who has the least comes first.
+    double Rank(const Ue& ue) const
+    {
+        if (!m_config.proportional_fair)
+        {
+            return ue.units * 0x1p40 + static_cast<double>(ue.turn); // turns stay below 2^40 for months of full slots
+        }
+        const double average = ue.average_bytes + static_cast<double>(ue.gained_bytes) * m_average_share;
+        return -ue.rate_bytes / std::max(average, kLeastAverage);
+    }
 
     SchedulerConfig m_config;
     TbSize m_tb_size;
@@ -125,7 +127,8 @@ class Scheduler
     int32_t m_used{0}; // units that are given away: symbols or RBs
     int32_t m_left{0};
     std::vector<const Demand*> m_new;
-    std::vector<Contender> m_contenders;
+    std::vector<int32_t> m_contenders; // UEs whose demand was not covered at first, by number
+    std::vector<double> m_ranks;       // of each; kCovered once it is
     std::vector<int32_t> m_served; // UEs in the order in which they gained
 };
 
