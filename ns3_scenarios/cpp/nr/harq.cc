@@ -29,7 +29,8 @@ Harq::Harq(const CellConfig& config)
       m_ul_mcs_table(config.carrier.ul_mcs_table),
       m_dl_mcs_table(config.carrier.dl_mcs_table),
       m_of(2 * config.ues.size() * static_cast<size_t>(config.harq.processes), -1),
-      m_in_flight(2 * config.ues.size(), 0)
+      m_in_flight(2 * config.ues.size(), 0),
+      m_blers(2 * config.ues.size())
 {
     for (const UeConfig& ue : config.ues)
     {
@@ -65,17 +66,13 @@ Harq::New(int32_t ue, bool up, const Allocation& allocation)
     ++m_in_flight[entity];
 
     TransportBlock& block = m_blocks[static_cast<size_t>(index)];
-    std::vector<RlcPdu> pdus = std::move(block.pdus); // both are empty, with room
-    std::vector<PduRun> runs = std::move(block.runs);
-    block = TransportBlock{};
+    static_cast<TransportBlockState&>(block) = TransportBlockState{};
     block.ue = ue;
     block.up = up;
     block.process = static_cast<int32_t>(process - processes);
     block.allocation = allocation;
     block.n_bytes = allocation.tb_bytes;
     block.air = m_background[static_cast<size_t>(ue)] ? nullptr : std::make_shared<AirTimes>();
-    block.pdus = std::move(pdus);
-    block.runs = std::move(runs);
     return index;
 }
 
@@ -139,7 +136,13 @@ Harq::Judge(int32_t index, double sinr_db)
                         ? CombinedSinrDb(block.sinr_db, heard_db, modulation, m_config.combining_loss_db)
                         : heard_db;
     block.heard = true;
-    block.decoded = draw >= TransportBlockBler(block.sinr_db, modulation, 8 * block.n_bytes);
+    Bler& known = m_blers[Entity(block.ue, block.up)];
+    if (known.sinr_db != block.sinr_db || known.mcs != block.allocation.mcs || known.n_bytes != block.n_bytes)
+    {
+        known = Bler{block.sinr_db, block.allocation.mcs, block.n_bytes, 0};
+        known.bler = TransportBlockBler(block.sinr_db, modulation, 8 * block.n_bytes);
+    }
+    block.decoded = draw >= known.bler;
 }
 
 void

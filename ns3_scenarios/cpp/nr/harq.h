@@ -35,7 +35,8 @@ struct PduRun
     size_t end;
 };
 
-struct TransportBlock
+/// What is known of a TB beside its content.
+struct TransportBlockState
 {
     int32_t ue{0};
     bool up{true};
@@ -46,25 +47,29 @@ struct TransportBlock
     int64_t start_ns{0};
     int64_t end_ns{0};
     int64_t n_bytes{0};
-    int32_t round{0};      // transmissions so far
+    int32_t round{0};         // transmissions so far
     int64_t transmission{-1}; // number of the latest among all of the cell
-    bool heard{false};     // a transmission has been received, decoded or not
-    double sinr_db{0};     // of all that have been
-    bool judged{false};    // whether `decoded` is that of the latest transmission
+    bool heard{false};        // a transmission has been received, decoded or not
+    double sinr_db{0};        // of all that have been
+    bool judged{false};       // whether `decoded` is that of the latest transmission
     bool decoded{false};
     bool interrupted{false};
-    std::shared_ptr<AirTimes> air; // none of a background UE
-    std::vector<RlcPdu> pdus;
-    std::vector<PduRun> runs; // of the PDUs, in order
     int64_t traffic_bytes{0}; // of a background UE
     // Downlink:
     bool received{false};     // the UE has handed it up
     bool acknowledged{false}; // the gNB has heard of it
     // Uplink:
-    int64_t serial{-1};      // of the MAC PDU, in order of building; -1: not built yet
-    bool configured{false};  // no DCI
+    int64_t serial{-1};     // of the MAC PDU, in order of building; -1: not built yet
+    bool configured{false}; // no DCI
     bool has_bsr{false};
     LcgBytes bsr{};
+};
+
+struct TransportBlock : TransportBlockState
+{
+    std::shared_ptr<AirTimes> air; // none of a background UE
+    std::vector<RlcPdu> pdus;
+    std::vector<PduRun> runs; // of the PDUs, in order
 };
 
 /// The TBs of all UEs and both directions, by index. An index is valid until Release.
@@ -123,6 +128,15 @@ class Harq
         return 2 * static_cast<size_t>(ue) + (up ? 0 : 1);
     }
 
+    /// BLER of the latest transmission of a UE and direction: the next is often like it.
+    struct Bler
+    {
+        double sinr_db{0};
+        int32_t mcs{-1};
+        int64_t n_bytes{0};
+        double bler{0};
+    };
+
     HarqConfig m_config;
     LinkAdaptationConfig m_link;
     int32_t m_ul_mcs_table;
@@ -134,6 +148,7 @@ class Harq
     std::vector<int32_t> m_of; // [entity][process], -1: free
     std::vector<int32_t> m_in_flight;
     std::vector<RandomStream> m_draws;
+    std::vector<Bler> m_blers;
     std::array<std::vector<int32_t>, 2> m_waiting;
 };
 

@@ -145,8 +145,9 @@ void
 SlotLoop::Transmit(int64_t slot)
 {
     std::vector<int32_t>& indices = m_book[slot].transmissions;
-    std::stable_sort(indices.begin(), indices.end(), [this](int32_t a, int32_t b) {
-        return m_harq[a].end_ns < m_harq[b].end_ns;
+    std::sort(indices.begin(), indices.end(), [this](int32_t a, int32_t b) {
+        const TransportBlock &first = m_harq[a], &second = m_harq[b];
+        return first.end_ns != second.end_ns ? first.end_ns < second.end_ns : first.transmission < second.transmission;
     });
     // A HARQ-ACK is known at the end of its slot.
     const int64_t ack_slot = m_frame.PucchFrom(slot + m_config.timing.k1_slots) + 1;
