@@ -33,7 +33,7 @@ def knob_changes(
     interruptions = list(_interruptions(states[0].network, groups))
     times_ns = {state.at_ns for state in states[1:]} | {at_ns for at_ns, _, _ in interruptions}
     times_ns |= {t_ns for path in _paths(states[0].network).values() for span in _outages(path) for t_ns in span}
-    before, places = _at(0, states, shape), _Places()
+    before, places = shape(states[0].network), _Places()  # What changes at the beginning is a change too.
     for t_ns in sorted(times_ns):
         after = _at(t_ns, states, shape)
         for path, value in changes(before, after):
