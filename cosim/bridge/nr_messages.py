@@ -79,6 +79,8 @@ class LinkAdaptationConfig(msgspec.Struct, frozen=True, tag=True):
 
     margin_db: float = 0.0
     low_sinr_loss: float = 0.0
+    by_last_rbs: bool = False
+    short_block_margin_db: float = 0.0
     cqi_quantised: bool = False
     cqi_delay_ns: int = 0
     bler_target: float = 0.1
@@ -107,6 +109,7 @@ class RlcConfig(msgspec.Struct, frozen=True):
     pdcp_bytes: int = 3
     rlc_bytes: int = 3
     mac_bytes: int = 3
+    bsr_bytes: int = 0
 
 
 class BearerConfig(msgspec.Struct, frozen=True):

@@ -54,6 +54,7 @@ def nr_access(access: NrAccess, ues: Mapping[str, str], *, seed: int) -> wire.Nr
             pdcp_bytes=gnb.rlc.pdcp_header,
             rlc_bytes=gnb.rlc.rlc_header,
             mac_bytes=gnb.rlc.mac_subheader,
+            bsr_bytes=gnb.rlc.bsr or 0,
         ),
         scheduler=_scheduler(access),
         drx=wire.DrxConfig(gnb.drx.cycle, gnb.drx.on, gnb.drx.inactivity) if gnb.drx else wire.DrxConfig(),
@@ -112,6 +113,8 @@ def _link(link: LinkAdaptation) -> wire.LinkAdaptationConfig:
     return wire.LinkAdaptationConfig(
         margin_db=link.margin,
         low_sinr_loss=link.low_sinr_loss,
+        by_last_rbs=link.by_last_rbs,
+        short_block_margin_db=link.short_block_margin,
         cqi_quantised=link.cqi_quantised,
         cqi_delay_ns=link.cqi_delay,
         bler_target=link.bler_target,

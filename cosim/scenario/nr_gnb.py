@@ -63,6 +63,12 @@ class LinkAdaptation(Section):
         le=100,
         description="And that times 1 + this / SINR (linear), by channel estimates as noisy as the data.",
     )
+    by_last_rbs: bool = Field(
+        False, description="MCS for one symbol of the RBs of the UE's last TB, where they were not the whole carrier."
+    )
+    short_block_margin: Decibel = Field(
+        0.0, description="Of that choice beside the margin: code blocks of up to 292 bits use base graph 2 at any rate."
+    )
     cqi_quantised: bool = Field(True, description="Downlink MCS by way of a 4-bit CQI.")
     cqi_delay: Duration = Field(10_000_000, description="Age of the SINR that the gNB knows.")
     bler_target: Ratio = Field(0.1, description="Of first transmissions.")
@@ -91,6 +97,7 @@ class Rlc(Section):
     pdcp_header: Size = Field(3, description="Of a packet, with SDAP's (38.323 6.2.2.2, 37.324 6.2.2).")
     rlc_header: Size = Field(3, description="Of a PDU; a segment that is not the first has 2 more (38.322 6.2.2).")
     mac_subheader: Size = Field(3, description="Of a PDU (38.321 6.1.2).")
+    bsr: Size | None = Field(None, description="With its subheader. None: short or long, as 38.321 6.1.3.1 has them.")
 
 
 class Drx(Section):

@@ -53,13 +53,22 @@ LENA: dict[str, Any] = {
         "link_adaptation": {
             "margin": "2.1dB",
             "low_sinr_loss": 1.4,
+            "by_last_rbs": True,
+            "short_block_margin": "2.6dB",  # its tables of base graph 2 for one RB: 1.5 to 3.9 dB above the curve
             "cqi_quantised": True,
             "cqi_delay": "0ms",
             "olla": False,
         },
         "harq": {"processes": 16, "max_transmissions": 4},
         # LTE's headers: PDCP with 12 bits of sequence number, RLC UM.
-        "rlc": {"mode": "um", "buffer": "1GB", "pdcp_header": "2B", "rlc_header": "2B", "mac_subheader": "3B"},
+        "rlc": {
+            "mode": "um",
+            "buffer": "1GB",
+            "pdcp_header": "2B",
+            "rlc_header": "2B",
+            "mac_subheader": "3B",
+            "bsr": "5B",
+        },
     },
 }
 

@@ -70,6 +70,8 @@ struct LinkAdaptationConfig
 {
     double margin_db{0};       // of the error model: the SINR that the receiver needs more than the ideal curve
     double low_sinr_loss{0};   // and that times 1 + low_sinr_loss / SINR (linear; by noisy channel estimates)
+    bool by_last_rbs{false};   // MCS for one symbol of the RBs of the UE's last TB where they were not the whole carrier
+    double short_block_margin_db{0}; // of that choice beside margin_db, for code blocks of up to 292 bits
     bool cqi_quantised{false}; // downlink MCS by way of a 4-bit CQI (38.214 5.2.2.1)
     int64_t cqi_delay_ns{0};   // age of the SINR that the gNB knows
     double bler_target{0.1};
@@ -96,6 +98,7 @@ struct RlcConfig
     int32_t pdcp_bytes{3};                    // headers of an SDU: PDCP and SDAP
     int32_t rlc_bytes{3};                     // header of a PDU; a segment that is not the first has 2 more
     int32_t mac_bytes{3};                     // subheader of a PDU
+    int32_t bsr_bytes{0};                     // BSR with its subheader; 0: short or long, as 38.321 6.1.3.1 has them
 };
 
 /// A data radio bearer of each UE. Lower `priority` is served first, among bearers of a UE and among UEs.

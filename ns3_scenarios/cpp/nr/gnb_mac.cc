@@ -206,6 +206,10 @@ GnbMac::DecideUplink(int64_t now_ns, int64_t dci_slot, int64_t slot)
         return;
     }
     Resources resources{m_config.carrier.ul_rbs, m_frame.FirstUlSymbol(slot), m_frame.UlSymbols(slot), true};
+    if (HasSrs(slot))
+    {
+        resources.symbols = std::max(0, resources.symbols - m_config.carrier.srs_symbols);
+    }
     if (m_periodic.Any())
     {
         m_periodic.In(now_ns, slot, resources);
@@ -224,6 +228,26 @@ GnbMac::DecideUplink(int64_t now_ns, int64_t dci_slot, int64_t slot)
     }
 }
 
+/// UEs have their SRSs in uplink slots one after another.
+bool
+GnbMac::HasSrs(int64_t slot) const
+{
+    const CarrierConfig& carrier = m_config.carrier;
+    if (carrier.srs_symbols == 0)
+    {
+        return false;
+    }
+    const int64_t period = m_frame.Period();
+    int64_t before = 0; // uplink slots of the pattern before this one
+    int64_t in_pattern = 0;
+    for (int64_t of_pattern = 0; of_pattern < period; ++of_pattern)
+    {
+        before += of_pattern < slot % period && m_frame.UlSymbols(of_pattern) > 0 ? 1 : 0;
+        in_pattern += m_frame.UlSymbols(of_pattern) > 0 ? 1 : 0;
+    }
+    return (slot / period * in_pattern + before) % carrier.srs_period_slots < static_cast<int64_t>(m_ues.size());
+}
+
 void
 GnbMac::DemandUplink(int64_t now_ns, int32_t ue)
 {
@@ -231,7 +255,7 @@ GnbMac::DemandUplink(int64_t now_ns, int32_t ue)
     {
         // Nobody knows what the SR is for: it may be urgent.
         const RlcConfig& rlc = m_config.rlc;
-        const int64_t header_bytes = rlc.mac_bytes + rlc.rlc_bytes + rlc.pdcp_bytes + BsrBytes({});
+        const int64_t header_bytes = rlc.mac_bytes + rlc.rlc_bytes + rlc.pdcp_bytes + BsrBytes({}, rlc);
         const int64_t n_bytes = m_grants.first_grant_bytes + header_bytes;
         m_demands.push_back(Demand{.ue = ue,
                                    .priority = m_knowledge.Priority(m_knowledge.Lcgs().front()),
@@ -241,7 +265,7 @@ GnbMac::DemandUplink(int64_t now_ns, int32_t ue)
     }
     const int32_t mcs = UplinkMcs(now_ns, ue, m_knowledge.LeftBytes(ue));
     const LcgBytes& left = m_knowledge.Left(ue);
-    int64_t bsr_bytes = BsrBytes(left);
+    int64_t bsr_bytes = BsrBytes(left, m_config.rlc);
     for (const int32_t lcg : m_knowledge.Lcgs())
     {
         if (const int64_t n_bytes = left[static_cast<size_t>(lcg)]; n_bytes > 0)

@@ -17,8 +17,12 @@ SumOf(const LcgBytes& bytes)
 }
 
 int64_t
-BsrBytes(const LcgBytes& waiting)
+BsrBytes(const LcgBytes& waiting, const RlcConfig& rlc)
 {
+    if (rlc.bsr_bytes > 0)
+    {
+        return rlc.bsr_bytes;
+    }
     const auto groups = std::count_if(waiting.begin(), waiting.end(), [](int64_t n_bytes) { return n_bytes > 0; });
     return groups > 1 ? 3 + groups : 2;
 }

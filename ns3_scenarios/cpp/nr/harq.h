@@ -26,7 +26,7 @@ using LcgBytes = std::array<int64_t, kLcgs>;
 int64_t SumOf(const LcgBytes& bytes);
 
 /// Bytes of the BSR in a MAC PDU with its subheader (38.321 6.1.3.1): short for one LCG, else long.
-int64_t BsrBytes(const LcgBytes& waiting);
+int64_t BsrBytes(const LcgBytes& waiting, const RlcConfig& rlc);
 
 /// PDUs of one bearer in a MAC PDU, up to an index.
 struct PduRun

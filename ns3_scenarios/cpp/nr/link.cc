@@ -39,7 +39,9 @@ Link::Link(const CellConfig& config, const UeConfig& ue, const Frame& frame)
       m_ul(config.link, config.carrier.ul_mcs_table, SlotElements(config.carrier, frame, true), true),
       m_dl(config.link, config.carrier.dl_mcs_table, SlotElements(config.carrier, frame, false), false),
       m_grants(config.grants),
-      m_ul_rbs(config.carrier.ul_rbs),
+      m_carrier(config.carrier),
+      m_by_last_rbs(config.link.by_last_rbs),
+      m_last_rbs{config.carrier.ul_rbs, config.carrier.dl_rbs},
       m_ul_layers_db(config.carrier.layer_cost_db * std::log2(config.carrier.ul_layers)),
       m_dl_layers_db(config.carrier.layer_cost_db * std::log2(config.carrier.dl_layers)),
       m_cqi_delay_ns(config.link.cqi_delay_ns)
@@ -59,6 +61,7 @@ Link::SetLink(const LinkAdaptationConfig& link)
 {
     m_ul.Set(link);
     m_dl.Set(link);
+    m_by_last_rbs = link.by_last_rbs;
     m_cqi_delay_ns = link.cqi_delay_ns;
 }
 
@@ -79,7 +82,13 @@ int32_t
 Link::Mcs(int64_t now_ns, bool up, int32_t rbs) const
 {
     const double known_db = SinrDb(std::max<int64_t>(now_ns - m_cqi_delay_ns, 0), up, rbs);
-    return (up ? m_ul : m_dl).McsFor(known_db);
+    const LinkAdaptation& adaptation = up ? m_ul : m_dl;
+    const int32_t last_rbs = m_last_rbs[up ? 0 : 1];
+    if (m_by_last_rbs && last_rbs < (up ? m_carrier.ul_rbs : m_carrier.dl_rbs))
+    {
+        return adaptation.McsFor(known_db, ResourceElements(m_carrier, last_rbs, 1));
+    }
+    return adaptation.McsFor(known_db);
 }
 
 void
@@ -107,10 +116,10 @@ Link::OfLayerDb(double sinr_db, bool up, int32_t rbs) const
     {
         return sinr_db - m_dl_layers_db;
     }
-    if (m_grants.power_limited && rbs < m_ul_rbs)
+    if (m_grants.power_limited && rbs < m_carrier.ul_rbs)
     {
         // The same power in fewer RBs; the cap holds for what this gains, not for the carrier-wide SINR.
-        const double narrow_db = sinr_db + 10 * std::log10(static_cast<double>(m_ul_rbs) / rbs);
+        const double narrow_db = sinr_db + 10 * std::log10(static_cast<double>(m_carrier.ul_rbs) / rbs);
         sinr_db = std::max(sinr_db, std::min(narrow_db, m_grants.power_cap_db));
     }
     return sinr_db - m_ul_layers_db;

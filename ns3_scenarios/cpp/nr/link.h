@@ -30,6 +30,12 @@ class Link
     /// MCS that the gNB chooses for `rbs` RBs by what it knows.
     int32_t Mcs(int64_t now_ns, bool up, int32_t rbs) const;
 
+    /// A TB of so many RBs has been received, decoded or not: the gNB's latest measurement or report.
+    void Heard(bool up, int32_t rbs)
+    {
+        m_last_rbs[up ? 0 : 1] = rbs;
+    }
+
     /// HARQ-ACK of a first transmission with this MCS.
     void Feedback(bool up, int32_t mcs, bool decoded);
 
@@ -47,7 +53,9 @@ class Link
     LinkAdaptation m_ul;
     LinkAdaptation m_dl;
     UplinkGrantConfig m_grants;
-    int32_t m_ul_rbs;
+    CarrierConfig m_carrier;
+    bool m_by_last_rbs;
+    std::array<int32_t, 2> m_last_rbs; // uplink, downlink
     double m_ul_layers_db;
     double m_dl_layers_db;
     int64_t m_cqi_delay_ns;

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <vector>
 
 namespace cosim::nr
@@ -26,6 +27,9 @@ class LinkAdaptation
     /// exceed that CQI's.
     int32_t McsFor(double known_sinr_db) const;
 
+    /// The same for a TB of another allocation, with the margin of short code blocks.
+    int32_t McsFor(double known_sinr_db, int64_t resource_elements) const;
+
     /// HARQ-ACK of a first transmission with this MCS, for OLLA. The offset does not move beyond what changes the MCS:
     /// an ACK of the greatest MCS and an error of MCS 0 leave it as it is.
     void Feedback(int32_t mcs, bool decoded);
@@ -43,6 +47,7 @@ class LinkAdaptation
 
   private:
     int32_t ThroughCqi(int32_t mcs) const;
+    std::vector<double> ThresholdsDb(int64_t resource_elements, double short_block_margin_db) const;
 
     LinkAdaptationConfig m_config;
     int32_t m_mcs_table;
@@ -50,6 +55,7 @@ class LinkAdaptation
     bool m_up;
     double m_offset_db{0};
     std::vector<double> m_thresholds_db; // by MCS, never falling
+    mutable std::map<int64_t, std::vector<double>> m_others_db; // of other allocations that were asked for
     std::vector<int32_t> m_reported;     // by MCS: the MCS that is left of it
     mutable size_t m_usable{0};          // MCSs whose threshold was reached when it was last asked for
 };

@@ -234,7 +234,9 @@ SlotLoop::Judge(int64_t now_ns, int32_t index)
         return;
     }
     const Allocation& allocation = block.allocation;
-    const double sinr_db = m_ues[static_cast<size_t>(block.ue)].link.SinrDb(block.start_ns, block.up, allocation.rbs);
+    Link& link = m_ues[static_cast<size_t>(block.ue)].link;
+    const double sinr_db = link.SinrDb(block.start_ns, block.up, allocation.rbs);
+    link.Heard(block.up, allocation.rbs);
     m_harq.Judge(index, sinr_db);
     const Transmission transmission{.slot = block.slot,
                                     .ue = block.ue,

@@ -88,7 +88,7 @@ UeMac::Build(int64_t now_ns, TransportBlock& block)
     }
     m_sr = Sr::kNone;
     block.serial = m_serial++;
-    const int64_t bsr_bytes = BsrBytes(Waiting(now_ns));
+    const int64_t bsr_bytes = BsrBytes(Waiting(now_ns), m_config.rlc);
     block.has_bsr = block.n_bytes >= bsr_bytes;
     const bool filled = m_buffers.Fill(now_ns, block, block.n_bytes - (block.has_bsr ? bsr_bytes : 0));
     if (block.has_bsr)

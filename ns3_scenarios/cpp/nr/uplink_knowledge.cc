@@ -15,7 +15,8 @@ constexpr int32_t kNoBearer = std::numeric_limits<int32_t>::max();
 } // namespace
 
 UplinkKnowledge::UplinkKnowledge(const CellConfig& config, Harq& harq)
-    : m_harq(harq),
+    : m_rlc(config.rlc),
+      m_harq(harq),
       m_priorities(kLcgs, kNoBearer),
       m_ues(config.ues.size())
 {
@@ -76,7 +77,7 @@ UplinkKnowledge::Subtract(Ue& ue)
     int64_t granted_bytes = 0;
     for (const int32_t index : ue.granted)
     {
-        granted_bytes += m_harq[index].n_bytes - BsrBytes(ue.bsr);
+        granted_bytes += m_harq[index].n_bytes - BsrBytes(ue.bsr, m_rlc);
     }
     ue.left_bytes = 0;
     for (const int32_t lcg : m_lcgs)

@@ -78,6 +78,7 @@ class UplinkKnowledge
 
     void Subtract(Ue& ue);
 
+    RlcConfig m_rlc;
     Harq& m_harq;
     std::vector<int32_t> m_lcgs;
     std::vector<int32_t> m_priorities; // by LCG
