@@ -72,7 +72,7 @@ def compare(measure: Callable[[list[str]], dict[str, Any]], write: Callable[[str
             if row.title != title:
                 title = row.title
                 write(f"\n{title}, within {row.tolerance}")
-                write(f"  {'':44}{'':20}{'model':>9}{'5G-LENA':>9}{'off by':>9}")
+                write(f"  {'':46}{'':20}{'model':>9}{'5G-LENA':>9}{'off by':>9}")
             for line, entry in _lines(row, measured):
                 write(line)
                 found.append(entry)
@@ -86,7 +86,7 @@ def _lines(row: Row, measured: dict[str, Any]) -> Iterator[tuple[str, dict[str, 
         within = None if key in row.show else value is not None and row.tolerance.allows(value, reference)
         shown = "none" if value is None else f"{value:.2f}"
         off = "" if value is None else _off(row.tolerance, value, reference)
-        line = f"  {name:44}{key:20}{shown:>9}{reference:>9g}{off:>9}  {VERDICTS[within]}"
+        line = f"  {name:46}{key:20}{shown:>9}{reference:>9g}{off:>9}  {VERDICTS[within]}"
         found = {"figure": key, "measured": value, "lena": reference, "within": within}
         yield line.rstrip(), {"arguments": row.command, **found}
         name = ""

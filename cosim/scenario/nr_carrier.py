@@ -75,14 +75,13 @@ class Carrier(Section):
         found: list[Finding] = []
         table = RESOURCE_BLOCKS[self.numerology]
         bandwidth_mhz = Fraction(self.bandwidth, 10**6)
-        if self.guard_share is not None:
-            if not 1 <= self.n_rb <= MOST_RESOURCE_BLOCKS:
-                what = f"{float(bandwidth_mhz):g} MHz hold {self.n_rb} RBs"
-                found.append((("bandwidth",), what, f"1 to {MOST_RESOURCE_BLOCKS} RBs"))
-        elif bandwidth_mhz not in table:
+        if bandwidth_mhz not in table:
             spacing_khz = SUBCARRIER_SPACING_HZ[self.numerology] // 1000
             what = f"{float(bandwidth_mhz):g} MHz is no bandwidth at {spacing_khz} kHz (38.101-1 Table 5.3.2-1)"
             found.append((("bandwidth",), what, [f"{mhz}MHz" for mhz in table]))
+        elif not 1 <= self.n_rb <= MOST_RESOURCE_BLOCKS:
+            what = f"leaves {self.n_rb} RBs of {float(bandwidth_mhz):g} MHz"
+            found.append((("guard_share",), what, f"1 to {MOST_RESOURCE_BLOCKS} RBs (38.211 4.4.2)"))
         try:
             slots(self)
         except ValueError as error:

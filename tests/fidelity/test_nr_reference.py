@@ -44,6 +44,7 @@ def request_of(*arguments_: str) -> Load:
         (("--duplex", "DXU"), "--duplex: 'DXU' is no duplex pattern"),
         (("--bandwidth", "40"), "--bandwidth: '40' has no unit"),
         (("--preset", "default", "--bandwidth", "41MHz"), "--bandwidth: 41 MHz is no bandwidth at 30 kHz"),
+        (("--preset", "lena", "--bandwidth", "41MHz"), "--bandwidth: 41 MHz is no bandwidth at 30 kHz"),
         (("--sinr", "5"), "--sinr: '5' has no unit"),
         (("--sinr", "-40dB"), "--sinr: -40 dB is outside what the model knows"),
         (("--mcs-table", "4"), "argument --mcs-table: invalid choice"),

@@ -79,6 +79,23 @@ def test_downlink_mcs_of_5g_lena(cpp: Cpp, rbs: int) -> None:
     assert dict(zip(LENA_DOWNLINK, found, strict=True)) == LENA_DOWNLINK
 
 
+def test_one_rb_needs_more_in_5g_lena(cpp: Cpp) -> None:
+    """SINRs from which it uses an MCS for one symbol of one RB: 88 to 256 bits in base graph 2."""
+    theirs_db = {20: 23.67, 21: 25.2, 22: 26.5, 24: 29.33, 25: 30.75}
+    link = {**LENA, "short_block_margin_db": float(PRESET["short_block_margin"].removesuffix("dB"))}
+    least = "min(n / 20 for n in range(400, 700) if link.McsFor(n / 20, 11) >= mcs)"
+    found = of(cpp, f"[{least} for mcs in {list(theirs_db)}]", **link)
+    misses = [ours - theirs for ours, theirs in zip(found, theirs_db.values(), strict=True)]
+    assert max(abs(miss) for miss in misses) < 1.5
+    assert abs(sum(misses) / len(misses)) < 0.5
+
+
+def test_another_allocation_has_thresholds_of_its_own(cpp: Cpp) -> None:
+    sweep = "[link.McsFor(n / 4{}) for n in range(140)]"
+    assert of(cpp, sweep.format(", 106 * 132")) == of(cpp, sweep.format(""))
+    assert sum(of(cpp, sweep.format(", 11"))) < sum(of(cpp, sweep.format(""))) - 20
+
+
 CQI_LADDERS = {
     1: [0, 2, 4, 6, 8, 11, 13, 15, 18, 20, 22, 24, 26, 28],
     2: [0, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27],

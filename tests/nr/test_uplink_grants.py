@@ -206,3 +206,27 @@ def test_knobs_of_grants_hold_from_their_time_on(cpp: Cpp) -> None:
     ]
     outcome = drive(cpp, lena(FDD), events, 200 * MS)
     assert [parts[0] for _, _, parts in outcome["arrivals"]] == [1_900_000, 81 * SLOT_NS - 30_100_000]
+
+
+@pytest.mark.parametrize(("bsr_bytes", "rounds"), [(0, 1), (5, 2)])
+def test_a_grant_of_one_rb_has_the_mcs_of_the_last_one(cpp: Cpp, bsr_bytes: int, rounds: int) -> None:
+    """At 26 dB 5G-LENA has MCS 21 for one RB, whose 101 bytes hold the packet with 2 bytes of BSR and not with 5."""
+    config = lena(
+        DDDSU,
+        sinr_db=26,
+        scheduler={"ofdma": True},
+        link={"margin_db": 2.1, "low_sinr_loss": 1.4, "by_last_rbs": True, "short_block_margin_db": 2.6},
+        rlc={"pdcp_bytes": 2, "rlc_bytes": 2, "bsr_bytes": bsr_bytes},
+    )
+    events = [[t_ns, "packet", 0, True, 0, 92] for t_ns in (MS, 41 * MS)]
+    pusch = [t for t in drive(cpp, config, events, 100 * MS, record=True)["transmissions"] if t["up"]]
+    assert [(t["rbs"], t["mcs"]) for t in pusch] == [(1, 25)] + [(1, 21)] * rounds
+
+
+def test_srs_symbols_carry_no_pusch(cpp: Cpp) -> None:
+    """Two UEs, each with an SRS every 10th uplink slot: slots 4 and 9, 54 and 59, ... of DDDSU lose two symbols."""
+    config = lena(DDDSU, ues=2, sinr_db=5, carrier={"srs_symbols": 2, "srs_period_slots": 10})
+    outcome = drive(cpp, config, upload(200), 300 * MS, record=True)
+    symbols = {t["slot"]: t["first_symbol"] + t["symbols"] for t in outcome["transmissions"] if t["up"]}
+    assert len(symbols) > 50
+    assert all(end == (11 if slot % 50 in (4, 9) else 13) for slot, end in symbols.items())

@@ -112,6 +112,8 @@ def test_patterns_of_38213(duplex: str, numerology: int, letters: str | None) ->
         ({"carrier": {"duplex": "99D"}}, "'99D' has 99 slots"),
         ({"carrier": {"bandwidth": "55MHz"}}, "bandwidth: 55MHz | network.access.carrier.bandwidth: 55 MHz is no"),
         ({"carrier": {"bandwidth": "5MHz", "numerology": 2}}, "5 MHz is no bandwidth at 60 kHz"),
+        ({"preset": "lena", "carrier": {"bandwidth": "41MHz"}}, "41 MHz is no bandwidth at 30 kHz"),
+        ({"carrier": {"bandwidth": "100MHz", "guard_share": "0%"}}, "leaves 277 RBs of 100 MHz; 1 to 275 RBs"),
         ({"carrier": {"bandwidth": 40}}, "40 has no unit: '40MHz' or '40GHz'?"),
         ({"carrier": {"special_slot": {"downlink": 10, "uplink": 6}}}, "10 downlink and 6 uplink symbols are more"),
         (
