@@ -85,6 +85,7 @@ class LinkAdaptationConfig(msgspec.Struct, frozen=True, tag=True):
     cqi_delay_ns: int = 0
     bler_target: float = 0.1
     olla: bool = True
+    control_sinr_db: float = -8.0
     olla_step_db: float = 0.1
 
 

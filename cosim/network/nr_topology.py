@@ -119,6 +119,7 @@ def _link(link: LinkAdaptation) -> wire.LinkAdaptationConfig:
         cqi_delay_ns=link.cqi_delay,
         bler_target=link.bler_target,
         olla=link.olla,
+        control_sinr_db=link.control_sinr,
         olla_step_db=link.olla_step,
     )
 

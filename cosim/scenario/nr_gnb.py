@@ -73,6 +73,9 @@ class LinkAdaptation(Section):
     cqi_delay: Duration = Field(10_000_000, description="Age of the SINR that the gNB knows.")
     bler_target: Ratio = Field(0.1, description="Of first transmissions.")
     olla: bool = Field(True, description="Outer loop: acknowledgements move an offset until the target is met.")
+    control_sinr: Decibel = Field(
+        -8.0, description="Below this downlink SINR a UE decodes no DCI, and nothing passes (about Qout of 38.133 8.1)."
+    )
     olla_step: Decibel = Field(0.5, description="An error lowers the offset by this.")
 
 

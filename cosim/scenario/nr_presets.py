@@ -57,6 +57,7 @@ LENA: dict[str, Any] = {
             "short_block_margin": "2.6dB",  # its tables of base graph 2 for one RB: 1.5 to 3.9 dB above the curve
             "cqi_quantised": True,
             "cqi_delay": "0ms",
+            "control_sinr": "-100dB",  # its control channels are ideal
             "olla": False,
         },
         "harq": {"processes": 16, "max_transmissions": 4},

@@ -127,7 +127,7 @@ def test_a_worse_radio_is_slower(tmp_path: Path) -> None:
 
 
 def test_nothing_gets_through_far_below_the_lowest_mcs_and_tcp_gives_up(tmp_path: Path) -> None:
-    with Rig(in_cell(sinr_db=-20.0), tmp_path) as rig:
+    with Rig(in_cell(sinr_db=-10.0), tmp_path) as rig:
         connection = rig.open()
         rig.send(connection, 1_000)
         assert rig.settle(20 * S) == []
@@ -146,7 +146,7 @@ def test_the_radio_can_change_under_a_connection(tmp_path: Path) -> None:
         connection = rig.open()
         rig.transfer(connection, 1_000)
         gap_ns, back_ns = rig.now_ns + 1 * S, rig.now_ns + 3 * S
-        rig.net.set("network.access.ues.ue", radio(-20.0), gap_ns)
+        rig.net.set("network.access.ues.ue", radio(-10.0), gap_ns)
         rig.net.set("network.access.ues.ue", radio(20.0), back_ns)
         held = rig.transfer(connection, 1_000, at_ns=gap_ns + 100 * MS)
         assert held.t_ns > back_ns

@@ -24,7 +24,7 @@ def lena(slots: list[dict[str, int]], ues: int = 1, sinr_db: float = 30, **secti
     config: dict[str, Any] = {
         "carrier": {"slots": slots, "dmrs_re_per_rb": 0, "dmrs_re_per_rb_symbol": 1},
         "timing": {"pdu_ahead_slots": 2},
-        "link": {"olla": False},
+        "link": {"olla": False, "control_sinr_db": -100},
         "rlc": {"acknowledged": False},
         "scheduler": {"ofdma": False, "rbg_rbs": 1},
         "bearers": [{"name": "default"}],

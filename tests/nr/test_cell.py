@@ -215,3 +215,15 @@ def test_kpis_tell_of_waits_and_bytes(cpp: Cpp) -> None:
 def test_what_a_cell_cannot_carry_is_refused(cpp: Cpp, section: dict[str, Any], says: str) -> None:
     with pytest.raises(CppError, match=says):
         drive(cpp, merged(lena(FDD), section), [], 0)
+
+
+@pytest.mark.parametrize(("dl_sinr_db", "decoded"), [(-8.0, True), (-8.1, False)])
+def test_a_ue_that_decodes_no_dci_is_out_of_reach_both_ways(cpp: Cpp, dl_sinr_db: float, decoded: bool) -> None:
+    far = {"name": "far", "radio": {"ul_sinr_db": 20.0, "dl_sinr_db": dl_sinr_db}}
+    config = merged(lena(FDD), {"ues": [far], "link": {"control_sinr_db": -8.0}})
+    events = [[10 * MS, "packet", 0, up, 0, 100] for up in (True, False)]
+    outcome = drive(cpp, config, events, 900 * MS, record=True)
+    assert {bool(t["up"]) for t in outcome["transmissions"]} == {True, False}
+    assert any(t["decoded"] for t in outcome["transmissions"] if t["up"]) == decoded
+    if not decoded:
+        assert not any(t["decoded"] for t in outcome["transmissions"])

@@ -126,7 +126,7 @@ def test_gaps_and_knobs_of_the_scenario_reach_the_cell(tmp_path: Path) -> None:
 
 def test_requests_over_a_radio_that_carries_nothing_time_out(tmp_path: Path) -> None:
     data = in_cell(duration="1s", clients=[chat("far", timeout="700ms")])
-    data["network"]["access"]["ues"] = {"far": {"sinr": "-20dB"}}
+    data["network"]["access"]["ues"] = {"far": {"sinr": "-10dB"}}
     run = Run(data, tmp_path)
     records = run.requests()
     assert len(records) == 10

@@ -76,6 +76,7 @@ struct LinkAdaptationConfig
     int64_t cqi_delay_ns{0};   // age of the SINR that the gNB knows
     double bler_target{0.1};
     bool olla{true};
+    double control_sinr_db{-8};  // below this downlink SINR a UE decodes no DCI: about Qout of 38.133 8.1
     double olla_step_db{0.1};  // an error lowers the offset by this, an ACK raises it by step * target / (1 - target)
 };
 

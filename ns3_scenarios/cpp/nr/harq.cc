@@ -124,13 +124,13 @@ Harq::Transmit(int32_t index, int64_t slot, const Allocation& allocation, const 
 }
 
 void
-Harq::Judge(int32_t index, double sinr_db)
+Harq::Judge(int32_t index, double sinr_db, bool granted)
 {
     TransportBlock& block = (*this)[index];
     const Modulation modulation = Mcs(block.up ? m_ul_mcs_table : m_dl_mcs_table, block.allocation.mcs);
     const double draw = m_draws[Entity(block.ue, block.up)].Uniform();
     block.judged = true;
-    if (block.interrupted)
+    if (block.interrupted || !granted)
     {
         block.decoded = false;
         return;

@@ -96,7 +96,7 @@ class Harq
     void Transmit(int32_t index, int64_t slot, const Allocation& allocation, const Frame& frame);
 
     /// Decode or not, once per transmission: a draw against the BLER at the SINR of all transmissions together.
-    void Judge(int32_t index, double sinr_db);
+    void Judge(int32_t index, double sinr_db, bool granted);
     void SetLink(const LinkAdaptationConfig& link)
     {
         m_link = link;

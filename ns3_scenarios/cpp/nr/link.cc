@@ -44,7 +44,8 @@ Link::Link(const CellConfig& config, const UeConfig& ue, const Frame& frame)
       m_last_rbs{config.carrier.ul_rbs, config.carrier.dl_rbs},
       m_ul_layers_db(config.carrier.layer_cost_db * std::log2(config.carrier.ul_layers)),
       m_dl_layers_db(config.carrier.layer_cost_db * std::log2(config.carrier.dl_layers)),
-      m_cqi_delay_ns(config.link.cqi_delay_ns)
+      m_cqi_delay_ns(config.link.cqi_delay_ns),
+      m_control_sinr_db(config.link.control_sinr_db)
 {
     Remember(0);
 }
@@ -63,6 +64,7 @@ Link::SetLink(const LinkAdaptationConfig& link)
     m_dl.Set(link);
     m_by_last_rbs = link.by_last_rbs;
     m_cqi_delay_ns = link.cqi_delay_ns;
+    m_control_sinr_db = link.control_sinr_db;
 }
 
 void
@@ -76,6 +78,13 @@ Link::SinrDb(int64_t t_ns, bool up, int32_t rbs) const
 {
     const bool remembered = m_constant && t_ns >= m_constant_from_ns;
     return OfLayerDb(remembered ? m_constant_db[up ? 0 : 1] : m_radio.SinrDb(t_ns, up), up, rbs);
+}
+
+bool
+Link::HearsControl(int64_t t_ns) const
+{
+    const bool remembered = m_constant && t_ns >= m_constant_from_ns;
+    return (remembered ? m_constant_db[1] : m_radio.SinrDb(t_ns, false)) >= m_control_sinr_db;
 }
 
 int32_t

@@ -27,6 +27,9 @@ class Link
     /// SINR of each layer of a transmission of `rbs` RBs.
     double SinrDb(int64_t t_ns, bool up, int32_t rbs) const;
 
+    /// Whether the UE decodes a DCI, by its downlink SINR.
+    bool HearsControl(int64_t t_ns) const;
+
     /// MCS that the gNB chooses for `rbs` RBs by what it knows.
     int32_t Mcs(int64_t now_ns, bool up, int32_t rbs) const;
 
@@ -59,6 +62,7 @@ class Link
     double m_ul_layers_db;
     double m_dl_layers_db;
     int64_t m_cqi_delay_ns;
+    double m_control_sinr_db;
     bool m_constant{false}; // since m_constant_from_ns
     int64_t m_constant_from_ns{0};
     std::array<double, 2> m_constant_db{};

@@ -237,7 +237,7 @@ SlotLoop::Judge(int64_t now_ns, int32_t index)
     Link& link = m_ues[static_cast<size_t>(block.ue)].link;
     const double sinr_db = link.SinrDb(block.start_ns, block.up, allocation.rbs);
     link.Heard(block.up, allocation.rbs);
-    m_harq.Judge(index, sinr_db);
+    m_harq.Judge(index, sinr_db, link.HearsControl(block.start_ns));
     const Transmission transmission{.slot = block.slot,
                                     .ue = block.ue,
                                     .up = block.up,
