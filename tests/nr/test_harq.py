@@ -32,9 +32,10 @@ def test_downlink_round_trip_in_fdd(cpp: Cpp) -> None:
 
 
 def test_downlink_acks_wait_for_an_uplink_slot(cpp: Cpp) -> None:
-    """DDDSU: PDSCH in slot 22, PUCCH in 24 (U), decision at 25, slot 27; its PUCCH in 29."""
-    outcome = drive(cpp, lena(DDDSU), [*downlink(), [10_900_000, *AT_10_DB[1:]]], 900 * MS, record=True)
-    assert [slot for slot, _, _ in rounds(outcome, up=False)] == [22, 27, 32]
+    """DDDSU: PDSCH in slot 20, PUCCH in 23 (S), decision at 24, slot 26; its PUCCH in 28, slot 31."""
+    events = [[9 * MS, "packet", 0, False, 0, 1428], [9_900_000, *AT_10_DB[1:]]]
+    outcome = drive(cpp, lena(DDDSU), events, 900 * MS, record=True)
+    assert [slot for slot, _, _ in rounds(outcome, up=False)] == [20, 26, 31]
 
 
 def test_k1_delays_the_ack(cpp: Cpp) -> None:

@@ -81,6 +81,18 @@ def test_grants_follow_what_bsrs_told(cpp: Cpp) -> None:
     assert sum(tb_bytes[:-1]) < 108 * (1428 + 9) + 2 * len(slots) < sum(tb_bytes)
 
 
+def test_a_bsr_that_is_older_than_another_is_forgotten(cpp: Cpp) -> None:
+    """The first full slot's TB fails; its retransmission brings a BSR of what has been sent since."""
+    events = upload(40)
+    quiet = drive(cpp, lena(FDD, sinr_db=25), events, 100 * MS, record=True)
+    failing_ns = pusch_slots(quiet)[1] * SLOT_NS
+    events += [[failing_ns, "radio", 0, {"ul_sinr_db": 12}], [failing_ns + SLOT_NS, "radio", 0, {"ul_sinr_db": 25}]]
+    disturbed = drive(cpp, lena(FDD, sinr_db=25, link={"cqi_delay_ns": 999 * MS}), events, 100 * MS, record=True)
+    first = [t["slot"] for t in disturbed["transmissions"] if t["round"] == 1]
+    assert sorted(set(pusch_slots(disturbed)) - set(first)) == [first[1] + 6]
+    assert first == pusch_slots(quiet)
+
+
 def test_a_bsr_tells_no_more_than_its_limit(cpp: Cpp) -> None:
     events = upload(108)
     free = drive(cpp, lena(FDD, sinr_db=25), events, 1000 * MS)
@@ -147,6 +159,15 @@ def test_a_power_limited_ue_gets_through_at_the_mcs_chosen(cpp: Cpp) -> None:
     outcome = drive(cpp, config, events, 2000 * MS, record=True)
     assert len(outcome["arrivals"]) == 40
     assert sum(t["decoded"] for t in outcome["transmissions"]) >= 0.9 * len(outcome["transmissions"])
+
+
+def test_power_limited_ues_that_share_a_slot_have_more_sinr_each(cpp: Cpp) -> None:
+    config = lena(FDD, ues=2, sinr_db=5, scheduler={"ofdma": True}, grants={"power_limited": True})
+    alone = drive(cpp, config, upload(100), 60 * MS, record=True)
+    both = drive(cpp, config, [*upload(100), *upload(100, ue=1)], 60 * MS, record=True)
+    wide = {t["mcs"] for t in alone["transmissions"] if t["rbs"] == 106}
+    half = {t["mcs"] for t in both["transmissions"] if t["rbs"] == 53}
+    assert max(wide) < min(half)
 
 
 CONFIGURED = {"configured_period_slots": 10, "configured_bytes": 120, "sr_period_slots": 160}

@@ -67,7 +67,7 @@ Buffers::MakeBearers(int32_t ue)
 Buffers::Direction&
 Buffers::Of(int32_t ue, bool up)
 {
-    Ue& of = m_ues[static_cast<size_t>(ue)];
+    Ue& of = m_ues.at(static_cast<size_t>(ue));
     return up ? of.up : of.down;
 }
 
@@ -75,7 +75,7 @@ bool
 Buffers::Enqueue(int64_t now_ns, int32_t ue, bool up, int32_t bearer, int64_t n_bytes, uint64_t handle)
 {
     Direction& direction = Of(ue, up);
-    RlcBearer& rlc = *direction.bearers[static_cast<size_t>(bearer)];
+    RlcBearer& rlc = *direction.bearers.at(static_cast<size_t>(bearer));
     int64_t& stack_bytes = direction.stack_bytes[static_cast<size_t>(bearer)];
     direction.account.sent += n_bytes;
     const int64_t stack_ns = up ? m_config.timing.ue_stack_ns : m_config.timing.gnb_stack_ns;
