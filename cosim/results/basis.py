@@ -140,6 +140,24 @@ def _network(manifest: dict[str, Any], scenario: dict[str, Any]) -> Iterator[Gro
             "A link of its own for each UE, with a rate, a delay, jitter and loss; no scheduler of a 5G cell, no "
             "fading, no handover, no UE that competes for the radio.",
         )
+    elif (network.get("access") or {}).get("kind") == "nr":
+        yield _cell(mapping(network["access"]))
+
+
+def _cell(access: dict[str, Any]) -> Ground:
+    carrier = mapping(access.get("carrier"))
+    others = sum(mapping(group).get("count", 0) for group in mapping(access.get("background")).values())
+    groups = [mapping(group) for kind in ("ues", "background") for group in mapping(access.get(kind)).values()]
+    kinds = {"sinr": "fixed SINRs", "trace": "SINR traces", "geometry": "TR 38.901 channels"}
+    given = {key.partition("_")[0] for group in groups for key in group if group[key] is not None}
+    radio = ", ".join(text for key, text in kinds.items() if key in given) or "fixed SINRs"
+    return Ground(
+        "radio access",
+        "emulated",
+        f"One 5G NR cell, preset {access.get('preset')}, {carrier.get('bandwidth')}, {carrier.get('duplex')}: slots, "
+        f"scheduling requests, grants, HARQ, RLC and PDCP for each packet; {radio}; {others} background UE(s) that exist "
+        "in the MAC alone. Its error rates are a model's; control channels fail only below a SINR; other cells are a margin.",
+    )
 
 
 def _engines(summary: dict[str, Any], manifest: dict[str, Any]) -> Iterator[Ground]:

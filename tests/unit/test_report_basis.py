@@ -44,6 +44,22 @@ def said(**changes: Any) -> dict[str, tuple[str, str]]:
     return {ground.subject: (ground.kind, ground.text) for ground in found}
 
 
+def test_a_cell_says_what_it_is_made_of() -> None:
+    access = {
+        "kind": "nr",
+        "preset": "oai",
+        "carrier": {"bandwidth": "40MHz", "duplex": "7DS2U"},
+        "ues": {"cam": {"sinr": None, "geometry": {"scenario": "umi"}}},
+        "background": {"video": {"count": 6, "sinr_up": "3dB"}, "more": {"count": 1, "trace": None}},
+    }
+    scenario = SCENARIO | {"network": SCENARIO["network"] | {"access": access}}
+    found = {ground.subject: (ground.kind, ground.text) for ground in grounds(summary(), MANIFEST, scenario)}
+    kind, text = found["radio access"]
+    assert kind == "emulated"
+    assert text.startswith("One 5G NR cell, preset oai, 40MHz, 7DS2U: slots, scheduling requests")
+    assert "; fixed SINRs, TR 38.901 channels; 7 background UE(s)" in text
+
+
 def test_a_measured_run() -> None:
     found = said()
     assert found["clients"] == (
