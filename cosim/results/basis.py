@@ -155,9 +155,9 @@ def _cell(access: dict[str, Any]) -> Ground:
         "radio access",
         "emulated",
         f"One 5G NR cell, preset {access.get('preset')}, {carrier.get('bandwidth')}, {carrier.get('duplex')}: slots, "
-        f"scheduling requests, grants, HARQ, RLC and PDCP for each packet; {radio}; {others} background UE(s) that are in "
-        "the MAC alone. Its error rates are a model's, its control channels fail only below a SINR, and other cells are "
-        "a margin.",
+        f"scheduling requests, grants, HARQ, RLC and PDCP for each packet; {radio}; {others} background UE(s) that "
+        "are in the MAC alone. Its error rates are a model's, its control channels fail only below a SINR, and other "
+        "cells are a margin.",
     )
 
 
