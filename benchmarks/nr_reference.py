@@ -71,9 +71,9 @@ def point_of(options: argparse.Namespace) -> Point:
 
 def run_table(parser: argparse.ArgumentParser) -> tuple[dict[str, Any], bool]:
     found = table.compare(lambda row: measure(point_of(parser.parse_args(row))), lambda line: print(line, flush=True))
-    judged = [entry["within"] for entry in found if entry["within"] is not None]
-    print(f"\n{sum(judged)} of {len(judged)} figures are within")
-    return {"rows": found, "within": sum(judged), "figures": len(judged)}, all(judged)
+    within = sum(entry["within"] for entry in found)
+    print(f"\n{within} of {len(found)} figures are within")
+    return {"rows": found, "within": within, "figures": len(found)}, within == len(found)
 
 
 def typed() -> list[str]:

@@ -40,6 +40,7 @@ class CarrierConfig(msgspec.Struct, frozen=True):
     pucch_symbols: int = 1
     srs_symbols: int = 0
     srs_period_slots: int = 80
+    srs_excludes_pusch: bool = False
     dmrs_re_per_rb: int = 12
     dmrs_re_per_rb_symbol: int = 0
     overhead_re_per_rb: int = 0

@@ -87,6 +87,7 @@ def _carrier(access: NrAccess) -> wire.CarrierConfig:
         pucch_symbols=carrier.pucch_symbols,
         srs_symbols=carrier.srs_symbols,
         srs_period_slots=carrier.srs_period,
+        srs_excludes_pusch=carrier.srs_excludes_pusch,
         dmrs_re_per_rb=carrier.dmrs_per_rb,
         dmrs_re_per_rb_symbol=carrier.dmrs_per_rb_symbol,
         overhead_re_per_rb=carrier.overhead_per_rb,

@@ -66,6 +66,7 @@ class Carrier(Section):
     pucch_symbols: int = Field(1, ge=1, le=4, description="At the end of a slot that has uplink symbols.")
     srs_symbols: int = Field(0, ge=0, le=4, description="Of each UE's SRS, before the PUCCH (38.211 6.4.1.4).")
     srs_period: int = Field(80, ge=1, le=5120, description="Uplink slots from one SRS of a UE to the next.")
+    srs_excludes_pusch: bool = Field(False, description="A UE gets no new PUSCH in the slot of its SRS.")
     dmrs_per_rb: int = Field(12, ge=0, le=48, description="REs of an allocation (38.214 5.1.3.2, N_DMRS).")
     dmrs_per_rb_symbol: int = Field(0, ge=0, le=11, description="REs of each symbol of an allocation.")
     overhead_per_rb: Literal[0, 6, 12, 18] = Field(6, description="REs (38.214 5.1.3.2, xOverhead).")

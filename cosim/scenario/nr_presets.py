@@ -31,6 +31,7 @@ LENA: dict[str, Any] = {
         "overhead_per_rb": 0,
         "srs_symbols": 1,  # SrsSymbols
         "srs_period": 80,  # StartingPeriodicity of NrMacSchedulerSrsDefault
+        "srs_excludes_pusch": True,  # its scheduler passes over UEs that have any uplink DCI in the slot
     },
     "gnb": {
         "scheduler": "tdma-pf",

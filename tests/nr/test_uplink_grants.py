@@ -251,3 +251,12 @@ def test_srs_symbols_carry_no_pusch(cpp: Cpp) -> None:
     symbols = {t["slot"]: t["first_symbol"] + t["symbols"] for t in outcome["transmissions"] if t["up"]}
     assert len(symbols) > 50
     assert all(end == (11 if slot % 50 in (4, 9) else 13) for slot, end in symbols.items())
+
+
+def test_a_ue_may_have_no_pusch_beside_its_srs(cpp: Cpp) -> None:
+    config = lena(DDDSU, ues=2, sinr_db=5)
+    config["carrier"] |= {"srs_symbols": 2, "srs_period_slots": 10, "srs_excludes_pusch": True}
+    events = sorted(upload(200) + upload(200, ue=1))
+    outcome = drive(cpp, config, events, 300 * MS, record=True)
+    own = [{slot % 50 for slot in pusch_slots(outcome, ue)} for ue in (0, 1)]
+    assert own == [set(range(9, 50, 5)), {4, *range(14, 50, 5)}]

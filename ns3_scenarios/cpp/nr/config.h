@@ -34,6 +34,7 @@ struct CarrierConfig
     int32_t pucch_symbols{1};              // at the end of a slot that has uplink symbols
     int32_t srs_symbols{0};                // before the PUCCH, in the uplink slots in which a UE has its SRS
     int32_t srs_period_slots{80};          // uplink slots between two SRSs of a UE
+    bool srs_excludes_pusch{false};        // a UE gets no new PUSCH in the slot of its SRS
     int32_t dmrs_re_per_rb{12};            // of an allocation (38.214 5.1.3.2, N_DMRS)
     int32_t dmrs_re_per_rb_symbol{0};      // and of each of its symbols
     int32_t overhead_re_per_rb{0};         // of an allocation (38.214 5.1.3.2, N_oh)

@@ -194,9 +194,11 @@ void
 GnbMac::DecideUplink(int64_t now_ns, int64_t dci_slot, int64_t slot)
 {
     DemandRetransmissions(now_ns, true);
+    const int64_t srs_ue = SrsUe(slot);
+    const int64_t excluded_ue = m_config.carrier.srs_excludes_pusch ? srs_ue : -1;
     for (int32_t ue = 0; ue < static_cast<int32_t>(m_ues.size()); ++ue)
     {
-        if (m_knowledge.Wants(ue) && m_harq.HasFree(ue, true) && Reachable(now_ns, dci_slot, ue))
+        if (ue != excluded_ue && m_knowledge.Wants(ue) && m_harq.HasFree(ue, true) && Reachable(now_ns, dci_slot, ue))
         {
             DemandUplink(now_ns, ue);
         }
@@ -206,7 +208,7 @@ GnbMac::DecideUplink(int64_t now_ns, int64_t dci_slot, int64_t slot)
         return;
     }
     Resources resources{m_config.carrier.ul_rbs, m_frame.FirstUlSymbol(slot), m_frame.UlSymbols(slot), true};
-    if (HasSrs(slot))
+    if (srs_ue >= 0)
     {
         resources.symbols = std::max(0, resources.symbols - m_config.carrier.srs_symbols);
     }
@@ -228,14 +230,14 @@ GnbMac::DecideUplink(int64_t now_ns, int64_t dci_slot, int64_t slot)
     }
 }
 
-/// UEs have their SRSs in uplink slots one after another.
-bool
-GnbMac::HasSrs(int64_t slot) const
+/// The UE that has its SRS in a slot, or -1: UEs have them in uplink slots one after another.
+int64_t
+GnbMac::SrsUe(int64_t slot) const
 {
     const CarrierConfig& carrier = m_config.carrier;
     if (carrier.srs_symbols == 0)
     {
-        return false;
+        return -1;
     }
     const int64_t period = m_frame.Period();
     int64_t before = 0; // uplink slots of the pattern before this one
@@ -245,7 +247,8 @@ GnbMac::HasSrs(int64_t slot) const
         before += of_pattern < slot % period && m_frame.UlSymbols(of_pattern) > 0 ? 1 : 0;
         in_pattern += m_frame.UlSymbols(of_pattern) > 0 ? 1 : 0;
     }
-    return (slot / period * in_pattern + before) % carrier.srs_period_slots < static_cast<int64_t>(m_ues.size());
+    const int64_t turn = (slot / period * in_pattern + before) % carrier.srs_period_slots;
+    return turn < static_cast<int64_t>(m_ues.size()) ? turn : -1;
 }
 
 void
