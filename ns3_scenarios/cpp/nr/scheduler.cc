@@ -121,7 +121,6 @@ Scheduler::Share(const std::vector<Demand>& demands)
     for (size_t i = 0; i < m_new.size();)
     {
         m_contenders.clear();
-        m_ranks.clear();
         for (const int32_t priority = m_new[i]->priority; i < m_new.size() && m_new[i]->priority == priority; ++i)
         {
             const Demand& demand = *m_new[i];
@@ -134,11 +133,10 @@ Scheduler::Share(const std::vector<Demand>& demands)
                 ue.rate_bytes = static_cast<double>(TbBytes(demand.mcs, m_resources.rbs, m_resources.symbols));
             }
             ue.demand_bytes += demand.n_bytes;
-            const bool another = !m_contenders.empty() && m_contenders.back() == demand.ue; // of this priority
+            const bool another = !m_contenders.empty() && m_contenders.back().ue == demand.ue; // of this priority
             if (!another && ue.gained_bytes < ue.demand_bytes)
             {
-                m_contenders.push_back(demand.ue);
-                m_ranks.push_back(Rank(ue));
+                m_contenders.push_back(Contender{Rank(ue), demand.ue});
             }
         }
         ShareLevel();
@@ -149,35 +147,34 @@ Scheduler::Share(const std::vector<Demand>& demands)
 void
 Scheduler::ShareLevel()
 {
-    while (m_left > 0)
+    std::sort(m_contenders.begin(), m_contenders.end());
+    for (size_t first = 0; m_left > 0 && first < m_contenders.size(); ++first)
     {
-        size_t first = 0;
-        double least = kCovered;
-        for (size_t i = 0; i < m_ranks.size(); ++i)
-        {
-            first = m_ranks[i] < least ? i : first;
-            least = std::min(least, m_ranks[i]);
-        }
-        if (least == kCovered)
-        {
-            return;
-        }
-        Ue& ue = m_ues[m_contenders[first]];
+        Contender contender = m_contenders[first];
+        Ue& ue = m_ues[contender.ue];
         const int32_t step = Step(ue);
         if (step == 0)
         {
-            m_ranks[first] = kCovered; // nor can it be
             continue;
         }
         if (ue.units == 0)
         {
-            m_served.push_back(m_contenders[first]);
+            m_served.push_back(contender.ue);
         }
         ue.units += step;
         ue.gained_bytes = Bytes(ue, ue.units);
         ue.turn = ++m_turn;
         m_left -= step;
-        m_ranks[first] = ue.gained_bytes < ue.demand_bytes ? Rank(ue) : kCovered;
+        if (ue.gained_bytes < ue.demand_bytes)
+        {
+            // Back into the order, mostly near its end.
+            contender.rank = Rank(ue);
+            m_contenders.push_back(contender);
+            for (size_t place = m_contenders.size() - 1; place > first + 1 && contender < m_contenders[place - 1]; --place)
+            {
+                std::swap(m_contenders[place], m_contenders[place - 1]);
+            }
+        }
     }
 }
 

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <vector>
 
 namespace cosim::nr
@@ -52,8 +51,8 @@ struct Resources
 
 /// Symbol after symbol (TDMA) or RBG after RBG (OFDMA) goes to one UE of those with the most urgent uncovered demand.
 /// PF: to the UE with the greatest instantaneous rate / average rate, the average over the last `pf_window_slots` slots in
-/// which the UE had new data, with what it gains in this one (Jalali, Padovani, Pankaj: VTC 2000). RR: to the UE with the
-/// fewest in this slot, of those to the one served longest ago. Ties by UE number. One instance per direction.
+/// which the UE had new data, with what it gains in this one (Jalali, Padovani, Pankaj: VTC 2000). RR: to the UE that was
+/// given one longest ago. Ties by UE number. One instance per direction.
 class Scheduler
 {
   public:
@@ -76,7 +75,6 @@ class Scheduler
 
   private:
     static constexpr double kLeastAverage = 1e-9; // bytes per slot, of a UE that was never served
-    static constexpr double kCovered = std::numeric_limits<double>::infinity();
 
     struct Ue
     {
@@ -92,6 +90,18 @@ class Scheduler
         double rate_bytes{0};
     };
 
+    /// A UE whose demand is not covered. The least comes first.
+    struct Contender
+    {
+        double rank;
+        int32_t ue;
+
+        bool operator<(const Contender& other) const
+        {
+            return rank != other.rank ? rank < other.rank : ue < other.ue;
+        }
+    };
+
     void Begin(const Resources& resources, const std::vector<Demand>& demands);
     void Retransmit(const std::vector<Demand>& demands, std::vector<Allocation>& allocations);
     void Share(const std::vector<Demand>& demands);
@@ -105,12 +115,11 @@ class Scheduler
         return m_config.ofdma ? TbBytes(ue.mcs, units, m_resources.symbols) : TbBytes(ue.mcs, m_resources.rbs, units);
     }
 
-    /// Who has the least comes first.
     double Rank(const Ue& ue) const
     {
         if (!m_config.proportional_fair)
         {
-            return ue.units * 0x1p40 + static_cast<double>(ue.turn); // turns stay below 2^40 for months of full slots
+            return static_cast<double>(ue.turn);
         }
         const double average = ue.average_bytes + static_cast<double>(ue.gained_bytes) * m_average_share;
         return -ue.rate_bytes / std::max(average, kLeastAverage);
@@ -127,8 +136,7 @@ class Scheduler
     int32_t m_used{0}; // units that are given away: symbols or RBs
     int32_t m_left{0};
     std::vector<const Demand*> m_new;
-    std::vector<int32_t> m_contenders; // UEs whose demand was not covered at first, by number
-    std::vector<double> m_ranks;       // of each; kCovered once it is
+    std::vector<Contender> m_contenders;
     std::vector<int32_t> m_served; // UEs in the order in which they gained
 };
 
