@@ -2,6 +2,7 @@
 //
 // What a cell is made of: plain structs that Python fills in. Times are int ns, counts of slots are the carrier's slots,
 // ratios are in dB where the name says so. Python has checked the values; Cell refuses what it cannot carry.
+// Constructors of what holds lists or text are in config.cc: cppyy would take up to 0.1 s to compile one.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +22,11 @@ struct SlotShape
 
 struct CarrierConfig
 {
+    CarrierConfig();
+    ~CarrierConfig();
+    CarrierConfig(const CarrierConfig& other);
+    CarrierConfig& operator=(const CarrierConfig& other);
+
     int32_t numerology{1};
     std::vector<SlotShape> slots; // one period of the pattern; FDD: one slot
     int32_t dl_rbs{106};
@@ -106,6 +112,11 @@ struct RlcConfig
 /// A data radio bearer of each UE. Lower `priority` is served first, among bearers of a UE and among UEs.
 struct BearerConfig
 {
+    BearerConfig();
+    ~BearerConfig();
+    BearerConfig(const BearerConfig& other);
+    BearerConfig& operator=(const BearerConfig& other);
+
     std::string name;
     int32_t priority{9};
     int32_t lcg{0};
@@ -129,6 +140,11 @@ struct TracePoint
 
 struct RadioConfig
 {
+    RadioConfig();
+    ~RadioConfig();
+    RadioConfig(const RadioConfig& other);
+    RadioConfig& operator=(const RadioConfig& other);
+
     int32_t kind{0};
     double ul_sinr_db{20};
     double dl_sinr_db{20};
@@ -169,6 +185,11 @@ struct DrxConfig
 
 struct UeConfig
 {
+    UeConfig();
+    ~UeConfig();
+    UeConfig(const UeConfig& other);
+    UeConfig& operator=(const UeConfig& other);
+
     std::string name;
     RadioConfig radio;
     bool background{false};
@@ -180,6 +201,11 @@ struct UeConfig
 
 struct CellConfig
 {
+    CellConfig();
+    ~CellConfig();
+    CellConfig(const CellConfig& other);
+    CellConfig& operator=(const CellConfig& other);
+
     CarrierConfig carrier;
     TimingConfig timing;
     UplinkGrantConfig grants;
