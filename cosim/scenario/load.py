@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.explain import explain
 from cosim.scenario.live import ALLOWED, live_section
 from cosim.scenario.model import Scenario
-from cosim.scenario.network import Ns3Network, PipeNetwork
+from cosim.scenario.network import Ns3Network, Outage, PipeNetwork
+from cosim.scenario.nr import NrAccess
 from cosim.scenario.nr_trace import read_trace
+from cosim.scenario.nr_ues import Interruption
 from cosim.scenario.override import apply_environment, apply_settings
 from cosim.scenario.section import Section
 from cosim.scenario.source import KeyPath, Source, dotted, literal, read
@@ -101,6 +103,29 @@ def _idle_parts(scenario: Scenario) -> Iterator[str]:
     for index, entry in enumerate(scenario.timeline):
         if entry.at >= end_ns:
             yield f"timeline.{index}: comes after the last request is issued, at {end_ns / 1e9:g} s"
+    for keys, at_ns in _gaps(scenario):
+        if at_ns >= end_ns:
+            yield f"{keys}: comes after the last request is issued, at {end_ns / 1e9:g} s"
+    access = scenario.network.access
+    for name, others in access.background.items() if isinstance(access, NrAccess) else ():
+        if others.uplink is None and others.downlink is None and not _is_turned_on(scenario, name):
+            yield f"network.access.background.{name}: has neither uplink nor downlink, so it takes nothing of the cell"
+
+
+def _gaps(scenario: Scenario) -> Iterator[tuple[str, int]]:
+    """Outages of paths and interruptions of UEs: where they are written, and when they begin."""
+    network = scenario.network
+    groups = network.access.ues if isinstance(network.access, NrAccess) else {}
+    gaps: dict[str, Sequence[Outage | Interruption]] = {"network.core.outages": network.core.outages}
+    gaps |= {f"network.paths.{name}.outages": path.outages for name, path in network.paths.items()}
+    gaps |= {f"network.access.ues.{name}.interruptions": group.interruptions for name, group in groups.items()}
+    yield from ((f"{key}.{index}", gap.at) for key, several in gaps.items() for index, gap in enumerate(several))
+
+
+def _is_turned_on(scenario: Scenario, name: str) -> bool:
+    """Whether the timeline gives traffic to a background group."""
+    paths = [path for entry in scenario.timeline for path in entry.set]
+    return any(path.startswith(f"network.access.background.{name}.") and path.endswith("link") for path in paths)
 
 
 def json_schema() -> dict[str, Any]:
@@ -161,7 +186,7 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
             if isinstance(group["trace"], str):
                 keys = ("network", "access", kind, name, "trace")
                 try:
-                    group["trace"] = read_trace(base / group["trace"], dotted(keys))
+                    group["trace"] = read_trace(base / group["trace"], dotted(keys), source.place(keys))
                 except ScenarioError as error:
                     problems += error.problems
     if problems:

@@ -162,11 +162,14 @@ class Ns3Network(_Network):
         return given
 
     @model_validator(mode="after")
-    def _flows_name_paths(self) -> Ns3Network:
+    def _the_cell_fits(self) -> Ns3Network:
         found: list[Finding] = []
         for index, flow in enumerate(self.access.qos if isinstance(self.access, NrAccess) else []):
             if flow.path is not None and flow.path not in self.paths:
                 found.append((("access", "qos", index, "path"), f"no path {flow.path!r}", list(self.paths)))
+        if isinstance(self.access, NrAccess) and self.access.gnb.rlc.buffer < self.ue_mtu:
+            what = f"{self.access.gnb.rlc.buffer} bytes hold no packet"
+            found.append((("access", "gnb", "rlc", "buffer"), what, f"at least ue_mtu ({self.ue_mtu} B)"))
         if found:
             raise problems(found)
         return self

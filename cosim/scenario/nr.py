@@ -10,8 +10,8 @@ from cosim.scenario.nr_carrier import Carrier
 from cosim.scenario.nr_gnb import Gnb
 from cosim.scenario.nr_presets import PRESETS, PresetName, laid_under
 from cosim.scenario.nr_ues import Background, QosFlow, UeGroup
-from cosim.scenario.section import Finding, Name, Section, problems
-from cosim.scenario.units import PositiveDuration
+from cosim.scenario.section import Name, Section, out_of_range, problems
+from cosim.scenario.units import LONGEST_DURATION_NS, PositiveDuration
 
 MOST_CELL_UES = 1000
 
@@ -37,7 +37,7 @@ class NrAccess(Section):
 
     @model_validator(mode="after")
     def _is_possible(self) -> NrAccess:
-        found: list[Finding] = []
+        found = out_of_range(self, {"kpi_interval": (10**6, LONGEST_DURATION_NS, "at least 1ms")})
         for keys, what, allowed in self.gnb.check(self.carrier.numerology):
             found.append((("gnb", *keys), what, allowed))
         names = [flow.name for flow in self.qos]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from cosim.scenario.section import Finding, Section, problems
+from cosim.scenario.section import Section, out_of_range, problems
 from cosim.scenario.units import CarrierFrequency, Decibel, Ratio
 
 SYMBOLS = 14
@@ -27,6 +27,7 @@ RESOURCE_BLOCKS = {
 }
 # 3GPP TS 38.213 11.1: periods of a pattern, in ms; 3 and 4 ms are dl-UL-TransmissionPeriodicity-v1530.
 PATTERN_PERIODS_MS = tuple(map(Fraction, ("0.5", "0.625", "1", "1.25", "2", "2.5", "3", "4", "5", "10")))
+FREQUENCY_HZ = (410 * 10**6, 100 * 10**9, "410MHz to 100GHz")  # 38.101-1 5.1 from below, TR 38.901 from above
 LONGEST_PATTERNS_MS = 20  # one pattern, or two in a row, repeat within 20 ms (38.213 11.1)
 PATTERN = "FDD, or letters D, S, U with optional counts such as DDDSU, DSUUD, 7DS2U, DDDSUDDSUU"
 
@@ -73,7 +74,7 @@ class Carrier(Section):
 
     @model_validator(mode="after")
     def _is_possible(self) -> Carrier:
-        found: list[Finding] = []
+        found = out_of_range(self, {"frequency": FREQUENCY_HZ})
         table = RESOURCE_BLOCKS[self.numerology]
         bandwidth_mhz = Fraction(self.bandwidth, 10**6)
         if bandwidth_mhz not in table:
@@ -105,25 +106,35 @@ class Carrier(Section):
 
 
 def slots(carrier: Carrier) -> list[tuple[int, int]]:
-    """Downlink and uplink symbols of each slot of one period. Raises ValueError that says what 38.213 11.1 forbids."""
-    if carrier.duplex.upper() == "FDD":
-        return [(SYMBOLS, SYMBOLS)]
-    letters = _letters(carrier.duplex)
-    special = (carrier.special_slot.downlink, carrier.special_slot.uplink)
-    shapes = [{"D": (SYMBOLS, 0), "S": special, "U": (0, SYMBOLS)}[letter] for letter in letters]
-    if not any(uplink > carrier.pucch_symbols for _, uplink in shapes):
-        raise ValueError(f"{carrier.duplex!r} has no uplink slot: no request would ever leave a UE")
-    if not any(downlink > carrier.pdcch_symbols for downlink, _ in shapes):
-        raise ValueError(f"{carrier.duplex!r} has no downlink slot: no grant would ever reach a UE")
-    _check_periods(carrier.duplex, letters, carrier.numerology)
+    """Downlink and uplink symbols of each slot of one period.
+
+    Raises ValueError that says what 38.213 11.1 forbids, or which direction would never carry data.
+    """
+    shapes, letters = [(SYMBOLS, SYMBOLS)], ""
+    if carrier.duplex.upper() != "FDD":
+        letters = _letters(carrier.duplex)
+        special = (carrier.special_slot.downlink, carrier.special_slot.uplink)
+        shapes = [{"D": (SYMBOLS, 0), "S": special, "U": (0, SYMBOLS)}[letter] for letter in letters]
+    beside_uplink = carrier.pucch_symbols + carrier.srs_symbols
+    if not any(_holds_data(carrier, uplink - beside_uplink) for _, uplink in shapes):
+        raise ValueError(f"{carrier.duplex!r} has no uplink slot with room for data: no request would ever leave a UE")
+    if not any(_holds_data(carrier, downlink - carrier.pdcch_symbols) for downlink, _ in shapes):
+        raise ValueError(f"{carrier.duplex!r} has no downlink slot with room for data: no answer would reach a UE")
+    if letters:
+        _check_periods(carrier.duplex, letters, carrier.numerology)
     return shapes
+
+
+def _holds_data(carrier: Carrier, symbols: int) -> bool:
+    """Whether an RB of so many symbols has REs for data (38.214 5.1.3.2)."""
+    return symbols * (SUBCARRIERS - carrier.dmrs_per_rb_symbol) > carrier.dmrs_per_rb + carrier.overhead_per_rb
 
 
 def _letters(pattern: str) -> str:
     text = pattern.upper()
-    if not re.fullmatch(r"(\d{0,2}[DSU])+", text):
+    if not re.fullmatch(r"([0-9]{0,2}[DSU])+", text):
         raise ValueError(f"{pattern!r} is no duplex pattern")
-    letters = "".join(int(count or 1) * letter for count, letter in re.findall(r"(\d*)([DSU])", text))
+    letters = "".join(int(count or 1) * letter for count, letter in re.findall(r"([0-9]*)([DSU])", text))
     if not letters or len(letters) > LONGEST_PATTERNS_MS * 4:
         raise ValueError(f"{pattern!r} has {len(letters)} slots")
     return letters

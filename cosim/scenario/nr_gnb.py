@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from cosim.scenario.section import Finding, Section, problems
+from cosim.scenario.section import Finding, Section, out_of_range, problems
 from cosim.scenario.units import Decibel, Duration, PositiveDuration, Ratio, Size
 
 # 3GPP TS 38.331 SchedulingRequestResourceConfig: symbols below a slot, then slots, by numerology.
@@ -15,6 +15,10 @@ SR_PERIODS = {
     1: ("sym2", "sym6or7", *(f"sl{n}" for n in (1, 2, 4, 8, 10, 16, 20, 40, 80, 160))),
     2: ("sym2", "sym6or7", *(f"sl{n}" for n in (1, 2, 4, 8, 16, 20, 40, 80, 160, 320))),
 }
+
+
+LARGEST_GRANT = (1, 10**6, "1B to 1MB")  # No transport block is larger (38.214 5.1.3.2).
+LARGEST_HEADER = (1, 64, "1B to 64B")
 
 
 class Timing(Section):
@@ -37,6 +41,12 @@ class RegularGrant(Section):
     period: int = Field(ge=1, le=5120, description="Slots.")
     size: Size
 
+    @model_validator(mode="after")
+    def _is_possible(self) -> RegularGrant:
+        if found := out_of_range(self, {"size": LARGEST_GRANT}):
+            raise problems(found)
+        return self
+
 
 class UplinkAccess(Section):
     """How a UE comes by uplink resources (38.321 5.4.4, 5.4.5, 5.8.2)."""
@@ -51,6 +61,13 @@ class UplinkAccess(Section):
         True, description="A UE at full power: a PUSCH of fewer RBs has a higher SINR than the carrier's whole width."
     )
     power_cap: Decibel = Field(30.0, description="No PUSCH has a higher SINR by that.")
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> UplinkAccess:
+        ranges = {"first_grant": LARGEST_GRANT, "power_cap": (0, 100, "0dB to 100dB")}
+        if found := out_of_range(self, ranges):
+            raise problems(found)
+        return self
 
 
 class LinkAdaptation(Section):
@@ -78,6 +95,13 @@ class LinkAdaptation(Section):
     )
     olla_step: Decibel = Field(0.5, description="An error lowers the offset by this.")
 
+    @model_validator(mode="after")
+    def _is_possible(self) -> LinkAdaptation:
+        ranges = {"bler_target": (1e-6, 0.9, "0.0001% to 90%"), "olla_step": (0, 10, "0dB to 10dB")}
+        if found := out_of_range(self, ranges):
+            raise problems(found)
+        return self
+
 
 class Harq(Section):
     """Hybrid ARQ with soft combining (38.321 5.3.2, 5.4.2)."""
@@ -101,6 +125,13 @@ class Rlc(Section):
     rlc_header: Size = Field(3, description="Of a PDU; a segment that is not the first has 2 more (38.322 6.2.2).")
     mac_subheader: Size = Field(3, description="Of a PDU (38.321 6.1.2).")
     bsr: Size | None = Field(None, description="With its subheader. None: short or long, as 38.321 6.1.3.1 has them.")
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Rlc:
+        headers = ("pdcp_header", "rlc_header", "mac_subheader", "bsr")
+        if found := out_of_range(self, dict.fromkeys(headers, LARGEST_HEADER)):
+            raise problems(found)
+        return self
 
 
 class Drx(Section):

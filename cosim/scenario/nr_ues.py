@@ -6,12 +6,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cosim.scenario.section import Finding, Name, Section, problem, problems
+from cosim.scenario.section import Finding, Name, Section, out_of_range, problem, problems
 from cosim.scenario.units import Decibel, Duration, Length, PositiveDuration, Power, Rate, Size, Speed
 
 LOWEST_SINR_DB, HIGHEST_SINR_DB = -30.0, 60.0
 # 3GPP TS 23.501 Table 5.7.4-1: priority level of non-GBR and delay-critical 5QIs; lower is served first.
 PRIORITY_OF_5QI = {1: 20, 2: 40, 3: 30, 4: 50, 5: 10, 6: 60, 7: 70, 8: 80, 9: 90, 69: 5, 70: 55, 79: 65, 80: 68, 85: 21}
+
+
+_SINR = (LOWEST_SINR_DB, HIGHEST_SINR_DB, f"{LOWEST_SINR_DB:g}dB to {HIGHEST_SINR_DB:g}dB")
+_GNB_HEIGHT_M = (1.5, 150.0, "1.5m to 150m")
+# TR 38.901 Table 7.4.1-1; UMi's and UMa's break point needs more than the environment's 1 m.
+_UE_HEIGHT_M = {
+    "inh": (1.0, 22.5, "1m to 22.5m"),
+    "umi": (1.5, 22.5, "1.5m to 22.5m"),
+    "uma": (1.5, 22.5, "1.5m to 22.5m"),
+}
 
 
 class TracePoint(Section):
@@ -20,6 +30,12 @@ class TracePoint(Section):
     at: Duration
     sinr_up: Decibel
     sinr_down: Decibel
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> TracePoint:
+        if found := out_of_range(self, {"sinr_up": _SINR, "sinr_down": _SINR}):
+            raise problems(found)
+        return self
 
 
 class Position(Section):
@@ -53,6 +69,13 @@ class Geometry(Section):
     gnb_noise_figure: Decibel = 5.0
     ue_noise_figure: Decibel = 9.0
     interference_margin: Decibel = Field(0.0, description="What other cells add to the noise.")
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Geometry:
+        ranges = {"gnb_height": _GNB_HEIGHT_M, "ue_height": _UE_HEIGHT_M[self.scenario]}
+        if found := out_of_range(self, ranges):
+            raise problems(found)
+        return self
 
 
 class Interruption(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -33,6 +33,17 @@ def problems(found: list[Finding]) -> PydanticCustomError:
     """Several faults, each as `problem` takes it."""
     told = [(list(keys), what, _allowed(allowed)) for keys, what, allowed in found]
     return PydanticCustomError("scenario", "{what}", {"what": "\n".join(what for _, what, _ in told), "found": told})
+
+
+def out_of_range(section: Section, ranges: Mapping[str, tuple[float, float, str]]) -> list[Finding]:
+    """A fault for each value outside its range: the least, the most, and both as the user would write them."""
+    written = section.model_dump(mode="json", include=set(ranges))
+    values = {key: getattr(section, key) for key in ranges}
+    return [
+        ((key,), f"{written[key]} is out of range", allowed)
+        for key, (least, most, allowed) in ranges.items()
+        if values[key] is not None and not least <= values[key] <= most
+    ]
 
 
 def _allowed(allowed: str | Iterable[str]) -> str:

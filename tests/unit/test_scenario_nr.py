@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from cosim.scenario.errors import ScenarioError
+from cosim.scenario.errors import MOST_SHOWN, ScenarioError
 from cosim.scenario.load import Loaded, load
 from cosim.scenario.network import Ns3Network
 from cosim.scenario.nr import NrAccess
 from cosim.scenario.nr_carrier import Carrier, slots
+from cosim.scenario.nr_trace import MOST_POINTS, read_trace
 
 MS = 1_000_000
 
@@ -108,6 +110,13 @@ def test_patterns_of_38213(duplex: str, numerology: int, letters: str | None) ->
         ({"carrier": {"duplex": "UUUU"}}, "duplex: UUUU | network.access.carrier.duplex: 'UUUU' has no downlink slot"),
         ({"carrier": {"duplex": "DUDUD"}}, "'DUDUD' changes direction more often than two patterns in a row"),
         ({"carrier": {"duplex": "DSU"}}, "'DSU' lasts 1.5 ms; a pattern lasts 0.5, 0.625, 1, 1.25"),
+        ({"carrier": {"duplex": "DDDSS"}}, "'DDDSS' has no uplink slot with room for data"),
+        ({"carrier": {"duplex": "FDD", "dmrs_per_rb_symbol": 11}}, "'FDD' has no uplink slot with room for data"),
+        (
+            {"carrier": {"duplex": "DDDDS", "srs_symbols": 3, "special_slot": {"downlink": 8, "uplink": 5}}},
+            "'DDDDS' has no uplink slot with room for data",
+        ),
+        ({"carrier": {"frequency": "1Hz"}}, "network.access.carrier.frequency: 1Hz is out of range; 410MHz to 100GHz"),
         ({"carrier": {"duplex": "hello"}}, "'hello' is no duplex pattern; FDD, or letters D, S, U"),
         ({"carrier": {"duplex": "99D"}}, "'99D' has 99 slots"),
         ({"carrier": {"bandwidth": "55MHz"}}, "bandwidth: 55MHz | network.access.carrier.bandwidth: 55 MHz is no"),
@@ -121,12 +130,27 @@ def test_patterns_of_38213(duplex: str, numerology: int, letters: str | None) ->
             "sr_period: sl3 | network.access.gnb.uplink.sr_period: 'sl3'",
         ),
         ({"gnb": {"uplink": {"sr_period": "sl5"}}}, "allowed: sym2, sym6or7, sl1, sl2, sl4, sl8"),
+        ({"gnb": {"uplink": {"first_grant": "2GB"}}}, "first_grant: 2GB is out of range; 1B to 1MB"),
+        (
+            {"gnb": {"uplink": {"configured_grant": {"period": 1, "size": "1GB"}}}},
+            "size: 1GB | network.access.gnb.uplink.configured_grant.size: 1GB is out of range",
+        ),
+        ({"gnb": {"link_adaptation": {"bler_target": "100%"}}}, "bler_target: 100% is out of range; 0.0001% to 90%"),
+        ({"gnb": {"rlc": {"rlc_header": "1MB"}}}, "rlc_header: 1MB is out of range; 1B to 64B"),
+        ({"gnb": {"rlc": {"buffer": "1kB"}}}, "gnb.rlc.buffer: 1000 bytes hold no packet; at least ue_mtu (1400 B)"),
+        ({"kpi_interval": "1us"}, "network.access.kpi_interval: 1us is out of range; at least 1ms"),
         ({"gnb": {"scheduler": "fifo"}}, "network.access.gnb.scheduler"),
         ({"gnb": {"drx": {"cycle": "10ms", "on": "20ms", "inactivity": "5ms"}}}, "is longer than the cycle"),
         ({"ues": {"nobody": {"sinr": "20dB"}}}, "network.access.ues.nobody: no clients are named 'nobody'"),
         ({"ues": {"a": {"clients": ["cam", "x"], "sinr": "2dB"}}}, "no clients are named 'x'; allowed: cam"),
         ({"ues": {"cam": {"sinr": "20dB"}, "b": {"clients": ["cam"]}}}, "are UEs of 'cam' already"),
         ({"ues": {"cam": {"sinr": "200dB"}}}, "200 dB is outside what the model knows; -30dB to 60dB"),
+        (
+            {"ues": {"cam": {"trace": [{"at": "0s", "sinr_up": "99dB", "sinr_down": "0dB"}]}}},
+            "sinr_up: 99dB | network.access.ues.cam.trace.0.sinr_up: 99dB is out of range; -30dB to 60dB",
+        ),
+        ({"ues": {"cam": {"geometry": {"ue_height": "0m"}}}}, "ue_height: 0m is out of range; 1.5m to 22.5m"),
+        ({"ues": {"cam": {"geometry": {"gnb_height": "-9m"}}}}, "gnb_height: -9m is out of range; 1.5m to 150m"),
         ({"ues": {"cam": {"sinr": 20}}}, "20 has no unit: '20dB' or '20dB'?"),
         ({"ues": {"cam": {"sinr": "2dB", "geometry": {}}}}, "stands beside sinr; one of sinr, trace and geometry"),
         (
@@ -156,9 +180,11 @@ def test_a_trace_is_read_in_and_its_faults_have_its_lines(tmp_path: Path) -> Non
         ("t_s,sinr_down_db,sinr_up_db\n2,20,10\n1,20,10\n", 3, "goes back in time: 1 s after 2 s"),
         ("t_s,sinr_down_db,sinr_up_db\n0,20,loud\n", 2, "0,20,loud is no row of three numbers"),
         ("t_s,sinr_down_db,sinr_up_db\n0,20\n", 2, "0,20 is no row of three numbers"),
-        ("t_s,sinr_down_db,sinr_up_db\n-1,2,2\n", 2, "-1 s is no time of the run"),
+        ("t_s,sinr_down_db,sinr_up_db\n-1,2,2\n", 2, "-1 s is no time of a run"),
         ("t_s,sinr_down_db,sinr_up_db\n0,nan,2\n", 2, "2 or nan dB is outside what the model knows"),
         ("time,up,down\n0,1,1\n", 1, "has the columns time,up,down"),
+        ("t_s,sinr_down_db,sinr_up_db\n1e300,2,2\n", 2, "1e+300 s is no time of a run"),
+        ("t_s,sinr_down_db,sinr_up_db\n1,2,2\n1.0000000001,2,2\n", 3, "goes back in time: 1 s after 1 s"),
         ("", 1, "has the columns none"),
     ]:
         trace.write_text(text)
@@ -167,9 +193,46 @@ def test_a_trace_is_read_in_and_its_faults_have_its_lines(tmp_path: Path) -> Non
         (problem,) = raised.value.problems
         assert (problem.origin, problem.line, problem.what) == (str(trace), line, what)
         assert problem.key == "network.access.ues.cam.trace"
-    trace.unlink()
-    with pytest.raises(ScenarioError, match="cannot be read"):
+    trace.write_text("t_s,sinr_down_db,sinr_up_db\n" + "x\n" * 1000)
+    with pytest.raises(ScenarioError) as raised:
         loaded(tmp_path, {"ues": {"cam": {"trace": "walk.csv"}}})
+    assert len(raised.value.problems) == MOST_SHOWN + 1
+    trace.write_text("t_s,sinr_down_db,sinr_up_db\n" + "".join(f"{t_s},2,2\n" for t_s in range(MOST_POINTS + 1)))
+    with pytest.raises(ScenarioError, match=f"walk.csv:{MOST_POINTS + 2}: .*: has more than {MOST_POINTS} rows"):
+        read_trace(trace, "k", ("s.yaml", 1))
+
+
+def test_a_trace_that_a_spreadsheet_wrote_is_read(tmp_path: Path) -> None:
+    trace = tmp_path / "walk.csv"
+    trace.write_bytes(b"\xef\xbb\xbft_s,sinr_up_db,sinr_down_db\r\n0,1,2\r\n\r\n1,3,4\r\n")
+    assert [point["at"] for point in read_trace(trace, "k", ("s.yaml", 1))] == ["0ns", "1000000000ns"]
+
+
+def test_a_trace_that_cannot_be_read_is_a_fault_of_the_key_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(bytes(range(128, 256)))
+    os.mkfifo(tmp_path / "pipe")
+    for name, why in [
+        ("none", "No such file"),
+        ("binary", "invalid start byte"),
+        ("pipe", "no regular file"),
+        ("/dev/zero", "no regular file"),
+        (".", "directory"),
+    ]:
+        (told,) = faults(tmp_path, {"ues": {"cam": {"trace": name}}})
+        assert told.startswith(f"trace: {name} | network.access.ues.cam.trace: ")
+        assert "cannot be read: " in told
+        assert why in told
+
+
+def test_what_has_no_effect_is_said(tmp_path: Path) -> None:
+    late = [{"at": "10s", "duration": "1s"}]
+    on = {"at": "1s", "set": {"network.access.background.later.uplink": {"kind": "full_buffer"}}}
+    access = {"ues": {"cam": {"interruptions": late}}, "background": {"idle": {}, "later": {}}}
+    warnings = loaded(tmp_path, access, timeline=[on]).warnings
+    assert warnings == (
+        "network.access.ues.cam.interruptions.0: comes after the last request is issued, at 10 s",
+        "network.access.background.idle: has neither uplink nor downlink, so it takes nothing of the cell",
+    )
 
 
 def test_what_a_running_cell_can_change(tmp_path: Path) -> None:
