@@ -80,7 +80,7 @@ class _Quantity:
         return rounded
 
     def _bare(self, value: Any) -> str:
-        readings = " or ".join(f"'{value}{unit}'" for unit in self._readings)
+        readings = " or ".join(dict.fromkeys(f"'{value}{unit}'" for unit in self._readings))
         return f"{value!r} has no unit: {readings}?"
 
     def _error(self, what: str) -> PydanticCustomError:

@@ -114,6 +114,11 @@ def test_shares_of_a_cut_window_are_of_its_own_slots(cpp: Cpp) -> None:
     assert found[600, 0, False]["prb_share"] == 1_300 / DL_PER_WINDOW
 
 
+def test_a_cut_within_a_slot_counts_that_slot(cpp: Cpp) -> None:
+    found = samples(cpp, sent(2.5, ue=2, up=True), sent(4.9, ue=2, up=True), ("Take", 4_950_000, True), until=101)
+    assert found[4.95, 2, True]["prb_share"] == 1
+
+
 def test_means_are_over_what_they_say(cpp: Cpp) -> None:
     """MCS and BLER of first transmissions; rounds of TBs that ended, decoded or given up; SINR of all."""
     found = samples(

@@ -151,7 +151,7 @@ def test_patterns_of_38213(duplex: str, numerology: int, letters: str | None) ->
         ),
         ({"ues": {"cam": {"geometry": {"ue_height": "0m"}}}}, "ue_height: 0m is out of range; 1.5m to 22.5m"),
         ({"ues": {"cam": {"geometry": {"gnb_height": "-9m"}}}}, "gnb_height: -9m is out of range; 1.5m to 150m"),
-        ({"ues": {"cam": {"sinr": 20}}}, "20 has no unit: '20dB' or '20dB'?"),
+        ({"ues": {"cam": {"sinr": 20}}}, "20 has no unit: '20dB'?"),
         ({"ues": {"cam": {"sinr": "2dB", "geometry": {}}}}, "stands beside sinr; one of sinr, trace and geometry"),
         (
             {"ues": {"cam": {"interruptions": [{"at": "1s", "duration": "2s"}, {"at": "2s", "duration": "1s"}]}}},

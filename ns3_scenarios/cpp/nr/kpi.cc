@@ -198,12 +198,12 @@ RadioKpis::Sample(int64_t t_ns, int32_t ue, bool up, const Window& window)
     m_samples.push_back(sample);
 }
 
-/// RB-symbols for data of all slots that ended up to a time.
+/// RB-symbols for data of all slots that began before a time; a transmission may end, and count, before its slot does.
 int64_t
 RadioKpis::RbSymbols(int64_t t_ns, bool up) const
 {
     const std::vector<int64_t>& rb_symbols = up ? m_ul_rb_symbols : m_dl_rb_symbols;
-    const int64_t slots = t_ns / m_slot_ns;
+    const int64_t slots = (t_ns + m_slot_ns - 1) / m_slot_ns;
     const auto period = static_cast<int64_t>(rb_symbols.size());
     const int64_t rest = slots % period;
     return slots / period * rb_symbols.back() + (rest > 0 ? rb_symbols[rest - 1] : 0);
