@@ -27,10 +27,11 @@ from benchmarks.nr_rig import table
 from benchmarks.nr_rig.point import KEYS, LOADS, ImpossibleCell, Point
 from benchmarks.nr_rig.run import RigError, measure
 from benchmarks.tcp_path import count, quantity
-from cosim.clock import NS_PER_S
+from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.scenario.units import PositiveDuration
 
 MOST_UES = 200
+LEAST_PERIOD_NS = NS_PER_MS
 LONGEST_S = 3600
 
 
@@ -103,6 +104,8 @@ def main() -> int:
     """Measure and print; returns the exit status."""
     parser = arguments()
     options = parser.parse_args(typed())
+    if options.period < LEAST_PERIOD_NS:
+        parser.error("argument --period: is shorter than a subframe; at least 1ms")
     fine = True
     try:
         if options.table:

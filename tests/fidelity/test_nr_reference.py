@@ -54,6 +54,7 @@ def request_of(*arguments_: str) -> Load:
         (("--ues", "0"), "'0' is not a whole number from 1 to 200"),
         (("--seconds", "1.5"), "'1.5' is not a whole number"),
         (("--period", "500"), "'500' has no unit: '500ms' or '500s'?"),
+        (("--period", "1us"), "--period: is shorter than a subframe; at least 1ms"),
         (("--period", "0s"), "must be greater than zero"),
         (("--preset", "nokia"), "choose from 'default', 'lena', 'oai'"),
     ],
