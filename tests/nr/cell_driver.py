@@ -55,6 +55,7 @@ class Driver:
         self.arrivals: list[list[Any]] = []
         self.dropped: list[int] = []
         self.refused: list[int] = []
+        self.samples: list[dict[str, Any]] = []
         self.wakes = 0
         if record:
             self._cell.RecordTransmissions()
@@ -84,6 +85,8 @@ class Driver:
                 self.refused.append(handle)
         elif word == "interrupt":
             self._cell.Interrupt(t_ns, *arguments)
+        elif word == "look":
+            self.samples += [_sample(sample) for sample in self._cell.TakeSamples(t_ns, False)]
         elif word == "traffic":
             ue, up, present, values = arguments
             traffic = self._nr.TrafficConfig()
@@ -114,14 +117,14 @@ class Driver:
             }
             for transmission in self._cell.TakeTransmissions()
         ]
-        samples = [_sample(sample) for sample in self._cell.TakeSamples(until_ns, True)]
+        self.samples += [_sample(sample) for sample in self._cell.TakeSamples(until_ns, True)]
         return {
             "arrivals": self.arrivals,
             "dropped": self.dropped,
             "refused": self.refused,
             "accounts": accounts,
             "transmissions": transmissions,
-            "samples": samples,
+            "samples": self.samples,
             "next_ns": next_ns,
             "wakes": self.wakes,
         }

@@ -278,6 +278,20 @@ Buffers::Receive(int64_t now_ns, const TransportBlock& block)
 }
 
 void
+Buffers::Lose(const TransportBlock& block)
+{
+    const Direction& direction = Of(block.ue, block.up);
+    size_t pdu = 0;
+    for (const PduRun& run : block.runs)
+    {
+        for (; pdu < run.end; ++pdu)
+        {
+            direction.bearers[static_cast<size_t>(run.bearer)]->Lose(block.pdus[pdu]);
+        }
+    }
+}
+
+void
 Buffers::TellQueue(int64_t now_ns, int32_t ue, bool up)
 {
     Direction& direction = Of(ue, up);

@@ -58,6 +58,9 @@ class Buffers
     /// A TB was decoded.
     void Receive(int64_t now_ns, const TransportBlock& block);
 
+    /// A TB was given up.
+    void Lose(const TransportBlock& block);
+
   private:
     struct Direction
     {

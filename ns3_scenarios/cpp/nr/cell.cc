@@ -11,6 +11,7 @@
 #include "slot_loop.h"
 #include "ue_context.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
@@ -166,7 +167,8 @@ void
 Cell::Interrupt(int64_t now_ns, int32_t ue, int64_t until_ns)
 {
     m_impl->MoveTo(now_ns);
-    m_impl->Ue(ue).interrupted_until_ns = until_ns;
+    int64_t& interrupted_until_ns = m_impl->Ue(ue).interrupted_until_ns;
+    interrupted_until_ns = std::max(interrupted_until_ns, until_ns);
     if (until_ns > now_ns)
     {
         m_impl->harq.Interrupt(ue, now_ns);
@@ -218,7 +220,8 @@ Cell::SetTraffic(int64_t now_ns, int32_t ue, bool up, bool present, const Traffi
 std::vector<RadioSample>
 Cell::TakeSamples(int64_t now_ns, bool cut)
 {
-    m_impl->loop.RunTo(now_ns);
+    // Looking changes nothing: what is due now may still be preceded by a packet that comes now.
+    m_impl->loop.RunTo(cut ? now_ns : now_ns - 1);
     return m_impl->kpis.Take(now_ns, cut);
 }
 

@@ -194,8 +194,7 @@ void
 GnbMac::DecideUplink(int64_t now_ns, int64_t dci_slot, int64_t slot)
 {
     DemandRetransmissions(now_ns, true);
-    const int64_t srs_ue = SrsUe(slot);
-    const int64_t excluded_ue = m_config.carrier.srs_excludes_pusch ? srs_ue : -1;
+    const int64_t excluded_ue = m_config.carrier.srs_excludes_pusch ? SrsUe(slot) : -1;
     for (int32_t ue = 0; ue < static_cast<int32_t>(m_ues.size()); ++ue)
     {
         if (ue != excluded_ue && m_knowledge.Wants(ue) && m_harq.HasFree(ue, true) && Reachable(now_ns, dci_slot, ue))
@@ -207,15 +206,8 @@ GnbMac::DecideUplink(int64_t now_ns, int64_t dci_slot, int64_t slot)
     {
         return;
     }
-    Resources resources{m_config.carrier.ul_rbs, m_frame.FirstUlSymbol(slot), m_frame.UlSymbols(slot), true};
-    if (srs_ue >= 0)
-    {
-        resources.symbols = std::max(0, resources.symbols - m_config.carrier.srs_symbols);
-    }
-    if (m_periodic.Any())
-    {
-        m_periodic.In(now_ns, slot, resources);
-    }
+    // Also without any grants: none may be put into this slot once its resources have been given away.
+    const Resources resources = m_periodic.Beside(now_ns, slot, UplinkResources(slot), m_demands);
     m_ul_scheduler.Allocate(resources, m_demands, m_allocations);
     for (const Allocation& allocation : m_allocations)
     {
@@ -228,6 +220,14 @@ GnbMac::DecideUplink(int64_t now_ns, int64_t dci_slot, int64_t slot)
             GrantUplink(now_ns, dci_slot, slot, allocation);
         }
     }
+}
+
+Resources
+GnbMac::UplinkResources(int64_t slot) const
+{
+    const int32_t srs_symbols = SrsUe(slot) >= 0 ? m_config.carrier.srs_symbols : 0;
+    const int32_t symbols = std::max(0, m_frame.UlSymbols(slot) - srs_symbols);
+    return Resources{m_config.carrier.ul_rbs, m_frame.FirstUlSymbol(slot), symbols, true};
 }
 
 /// The UE that has its SRS in a slot, or -1: UEs have them in uplink slots one after another.
@@ -329,8 +329,8 @@ GnbMac::BuildPeriodic(int64_t now_ns, int64_t slot)
         {
             continue;
         }
-        Resources all;
-        for (const PeriodicGrant& grant : m_periodic.In(now_ns, pusch, all))
+        Resources resources = UplinkResources(pusch);
+        for (const PeriodicGrant& grant : m_periodic.In(now_ns, pusch, resources))
         {
             UeContext& ue = Ue(grant.allocation.ue);
             const bool used = grant.padded || ue.mac.HasData(now_ns);

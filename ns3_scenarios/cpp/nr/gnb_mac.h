@@ -51,6 +51,7 @@ class GnbMac
     void SendDownlink(int64_t now_ns, int64_t slot, const Allocation& allocation);
     void GrantUplink(int64_t now_ns, int64_t dci_slot, int64_t slot, Allocation allocation);
     int32_t UplinkMcs(int64_t now_ns, int32_t ue, int64_t n_bytes);
+    Resources UplinkResources(int64_t slot) const;
     int64_t SrsUe(int64_t slot) const;
     bool Reachable(int64_t now_ns, int64_t dci_slot, int32_t ue) const;
     UeContext& Ue(int32_t ue)

@@ -13,6 +13,12 @@ namespace
 
 constexpr size_t kSlots = 128; // more than from a decision to its PUSCH
 
+bool
+Fits(const Demand& retransmission, const Resources& resources)
+{
+    return retransmission.rbs <= resources.rbs && retransmission.symbols <= resources.symbols;
+}
+
 } // namespace
 
 PeriodicGrants::PeriodicGrants(const CellConfig& config, const Frame& frame, Scheduler& scheduler, UeContexts& ues)
@@ -32,7 +38,7 @@ PeriodicGrants::In(int64_t now_ns, int64_t slot, Resources& resources)
     Slot& made = m_slots[static_cast<size_t>(slot) % kSlots];
     if (made.slot != slot)
     {
-        Make(now_ns, slot, made);
+        Make(now_ns, slot, resources, made);
     }
     for (const PeriodicGrant& grant : made.grants)
     {
@@ -50,12 +56,15 @@ PeriodicGrants::In(int64_t now_ns, int64_t slot, Resources& resources)
 }
 
 void
-PeriodicGrants::Make(int64_t now_ns, int64_t slot, Slot& made)
+PeriodicGrants::Make(int64_t now_ns, int64_t slot, Resources left, Slot& made)
 {
     made.slot = slot;
     made.ofdma = m_ofdma;
     made.grants.clear();
-    Resources left{m_config.carrier.ul_rbs, m_frame.FirstUlSymbol(slot), m_frame.UlSymbols(slot), true};
+    if (!Any() || left.symbols < 1)
+    {
+        return;
+    }
     for (size_t i = 0; i < m_ues.size(); ++i)
     {
         const auto ue = static_cast<int32_t>(i);
@@ -72,6 +81,22 @@ PeriodicGrants::Make(int64_t now_ns, int64_t slot, Slot& made)
     }
 }
 
+Resources
+PeriodicGrants::Beside(int64_t now_ns, int64_t slot, const Resources& whole, const std::vector<Demand>& demands)
+{
+    Resources rest = whole;
+    In(now_ns, slot, rest);
+    const auto needs_more = [&](const Demand& demand) {
+        return demand.retransmission && Fits(demand, whole) && !Fits(demand, rest);
+    };
+    if (std::any_of(demands.begin(), demands.end(), needs_more))
+    {
+        m_slots[static_cast<size_t>(slot) % kSlots].grants.clear();
+        return whole;
+    }
+    return rest;
+}
+
 void
 PeriodicGrants::Add(int64_t now_ns, int32_t ue, int64_t n_bytes, bool padded, Resources& left, Slot& made)
 {
@@ -85,9 +110,9 @@ PeriodicGrants::Add(int64_t now_ns, int32_t ue, int64_t n_bytes, bool padded, Re
     {
         ++units;
     }
-    if (units > room)
+    if (units > room || bytes() == 0)
     {
-        return; // the slot is full of others' grants
+        return; // the slot is full of others' grants, or too short
     }
     room -= units;
     Allocation allocation{.ue = ue, .mcs = mcs};

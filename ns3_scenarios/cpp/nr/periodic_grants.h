@@ -43,8 +43,13 @@ class PeriodicGrants
         return m_grants.configured_period_slots > 0 || m_grants.proactive_period_slots > 0;
     }
 
-    /// The grants of an uplink slot, as they are at the first look at it; they leave `resources` to the scheduler.
+    /// The grants of an uplink slot, as they are at the first look at it; they leave the rest of its `resources` to the
+    /// scheduler.
     const std::vector<PeriodicGrant>& In(int64_t now_ns, int64_t slot, Resources& resources);
+
+    /// What they leave of a slot. A retransmission that would find no room beside them, in this slot and perhaps in any,
+    /// cancels them all (38.213 11.2A).
+    Resources Beside(int64_t now_ns, int64_t slot, const Resources& whole, const std::vector<Demand>& demands);
 
     /// The first slot after `slot` in which a UE builds a MAC PDU for a grant of its own; kNever without any.
     int64_t NextBuild(int64_t slot, int32_t ue) const;
@@ -60,7 +65,7 @@ class PeriodicGrants
         std::vector<PeriodicGrant> grants;
     };
 
-    void Make(int64_t now_ns, int64_t slot, Slot& made);
+    void Make(int64_t now_ns, int64_t slot, Resources left, Slot& made);
     void Add(int64_t now_ns, int32_t ue, int64_t n_bytes, bool padded, Resources& left, Slot& made);
 
     const CellConfig& m_config;

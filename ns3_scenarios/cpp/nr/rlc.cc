@@ -165,4 +165,13 @@ RlcBearer::Receive(int64_t now_ns, const RlcPdu& pdu)
     }
 }
 
+void
+RlcBearer::Lose(const RlcPdu& pdu)
+{
+    if (!m_impl->config.acknowledged)
+    {
+        m_impl->Drop(pdu.serial);
+    }
+}
+
 } // namespace cosim::nr

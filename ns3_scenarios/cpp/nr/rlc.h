@@ -99,6 +99,10 @@ class RlcBearer
     /// At the receiver: a TB was decoded; it may deliver at once, in order of serial.
     void Receive(int64_t now_ns, const RlcPdu& pdu);
 
+    /// HARQ has given up the TB with this PDU. In UM nothing brings it again, so that its SDU is given up now: the
+    /// receiver might never hear that there was one.
+    void Lose(const RlcPdu& pdu);
+
   private:
     struct Impl;
     std::unique_ptr<Impl> m_impl;

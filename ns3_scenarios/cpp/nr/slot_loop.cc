@@ -108,7 +108,12 @@ SlotLoop::HearAcks(int64_t now_ns, int64_t slot)
         {
             m_harq.Waiting(false).push_back(index);
         }
-        else if (!block.decoded || block.received)
+        else if (!block.decoded)
+        {
+            m_buffers.Lose(block);
+            m_harq.Release(index);
+        }
+        else if (block.received)
         {
             m_harq.Release(index);
         }
@@ -220,6 +225,7 @@ SlotLoop::DecodeUplink(int64_t now_ns, int32_t index)
     else
     {
         ue.mac.Lose(block);
+        m_buffers.Lose(block);
     }
     m_gnb.Knowledge().Close(index);
     m_harq.Release(index);
