@@ -27,6 +27,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # to run as a file
 
+from benchmarks.nr_reference import typed
 from benchmarks.nr_rig import speed
 from benchmarks.nr_rig.point import KEYS, ImpossibleCell, Point
 from benchmarks.nr_rig.run import RigError
@@ -129,7 +130,7 @@ def told(result: dict[str, Any]) -> list[str]:
 def main() -> int:
     """Measure and print; returns the exit status."""
     parser = arguments()
-    options = parser.parse_args()
+    options = parser.parse_args(typed())
     measured_ns: dict[speed.Kind, int] = dict.fromkeys(("udp", "tcp", "mac"), options.seconds * NS_PER_S)
     measured_ns["idle"] = IDLE_S * NS_PER_S
     try:

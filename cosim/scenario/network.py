@@ -167,9 +167,11 @@ class Ns3Network(_Network):
         for index, flow in enumerate(self.access.qos if isinstance(self.access, NrAccess) else []):
             if flow.path is not None and flow.path not in self.paths:
                 found.append((("access", "qos", index, "path"), f"no path {flow.path!r}", list(self.paths)))
-        if isinstance(self.access, NrAccess) and self.access.gnb.rlc.buffer < self.ue_mtu:
-            what = f"{self.access.gnb.rlc.buffer} bytes hold no packet"
-            found.append((("access", "gnb", "rlc", "buffer"), what, f"at least ue_mtu ({self.ue_mtu} B)"))
+        if isinstance(self.access, NrAccess):
+            rlc = self.access.gnb.rlc
+            if rlc.buffer < self.ue_mtu + rlc.pdcp_header:
+                allowed = f"at least ue_mtu ({self.ue_mtu} B) and pdcp_header ({rlc.pdcp_header} B)"
+                found.append((("access", "gnb", "rlc", "buffer"), f"{rlc.buffer} bytes hold no packet", allowed))
         if found:
             raise problems(found)
         return self

@@ -15,6 +15,7 @@ PRIORITY_OF_5QI = {1: 20, 2: 40, 3: 30, 4: 50, 5: 10, 6: 60, 7: 70, 8: 80, 9: 90
 
 
 _SINR = (LOWEST_SINR_DB, HIGHEST_SINR_DB, f"{LOWEST_SINR_DB:g}dB to {HIGHEST_SINR_DB:g}dB")
+MOST_BURSTS_PER_S = 100_000
 _GNB_HEIGHT_M = (1.5, 150.0, "1.5m to 150m")
 # TR 38.901 Table 7.4.1-1; UMi's and UMa's break point needs more than the environment's 1 m.
 _UE_HEIGHT_M = {
@@ -103,7 +104,7 @@ class UeRadio(Section):
         fixed = [key for key in ("sinr", "sinr_up", "sinr_down") if getattr(self, key) is not None]
         given = [*fixed[:1], *(key for key in ("trace", "geometry") if getattr(self, key) is not None)]
         if len(given) > 1:
-            found.append(((given[1],), f"stands beside {given[0]}", "one of sinr, trace and geometry"))
+            found.append(((given[1],), f"has {' and '.join(given)}", "one of sinr, trace and geometry"))
         for key in fixed:
             if not LOWEST_SINR_DB <= getattr(self, key) <= HIGHEST_SINR_DB:
                 allowed = f"{LOWEST_SINR_DB:g}dB to {HIGHEST_SINR_DB:g}dB"
@@ -155,6 +156,14 @@ class PoissonBursts(Section):
     kind: Literal["poisson"]
     rate: Rate
     burst: Size
+
+    @model_validator(mode="after")
+    def _can_be_simulated(self) -> PoissonBursts:
+        bursts_per_s = self.rate / (8 * self.burst)
+        if bursts_per_s > MOST_BURSTS_PER_S:
+            what = f"makes {bursts_per_s:.3g} bursts a second of this rate"
+            raise problem(("burst",), what, f"at most {MOST_BURSTS_PER_S:g} a second, or kind: cbr")
+        return self
 
 
 Traffic = Annotated[FullBuffer | ConstantRate | PoissonBursts, Field(discriminator="kind")]

@@ -35,6 +35,7 @@ def loads(*words: str, seconds: int = 1) -> dict[str, speed.SpeedLoad]:
         (("--rows", "udp,fast"), "--rows: 'fast' is none of udp, tcp, idle, mac, start"),
         (("--preset", "default", "--bandwidth", "41MHz"), "--bandwidth: 41 MHz is no bandwidth at 30 kHz"),
         (("--sinr", "25"), "--sinr: '25' has no unit"),
+        (("--sinr", "-50dB"), "--sinr: -50 dB is outside what the model knows"),
         (("--repetitions", "0"), "'0' is not a whole number from 1 to 100"),
     ],
 )
