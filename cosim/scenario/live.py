@@ -41,3 +41,16 @@ def live_section(data: dict[str, Any], path: str) -> dict[str, Any] | None:
     for word in sections:
         section = section.get(word) if isinstance(section, dict) else None
     return section if isinstance(section, dict) and key in section else None
+
+
+def refusal(data: dict[str, Any], path: str) -> tuple[str, str]:
+    """Why `live_section` found none, and what is allowed instead."""
+    if not _PATTERN.fullmatch(path):
+        return "cannot change in a run", ALLOWED
+    section: Any = data
+    for depth, word in enumerate(path.split(".")):
+        if not isinstance(section, dict) or word not in section:
+            there = ", ".join(section) if isinstance(section, dict) and section else "nothing"
+            return "is not in this scenario", f"{'.'.join(path.split('.')[:depth])} has {there}"
+        section = section[word]
+    raise AssertionError("a section that is there was not found")

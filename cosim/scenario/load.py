@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.explain import explain
-from cosim.scenario.live import ALLOWED, live_section
+from cosim.scenario.live import live_section, refusal
 from cosim.scenario.model import Scenario
 from cosim.scenario.network import Ns3Network, Outage, PipeNetwork
 from cosim.scenario.nr import NrAccess
@@ -207,11 +207,14 @@ def _timeline(scenario: Scenario, source: Source) -> tuple[Knobs, ...]:
             origin, line = source.place(keys)
             section = live_section(data, path)
             if section is None:
-                problems.append(
-                    Problem(origin, line, f"timeline.{index}.set", f"{path!r} cannot change in a run", ALLOWED)
-                )
+                what, allowed = refusal(data, path)
+                problems.append(Problem(origin, line, f"timeline.{index}.set", f"{path!r} {what}", allowed))
                 continue
             knob = path.rpartition(".")[2]
+            if section.get(f"{knob}_up") is not None and section.get(f"{knob}_down") is not None:
+                what = f"changes nothing, since {knob}_up and {knob}_down are given"
+                problems.append(Problem(origin, line, path, what, f"{path}_up and {path}_down"))
+                continue
             before, section[knob] = section[knob], value
             try:
                 Scenario.model_validate(data)

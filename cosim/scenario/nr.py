@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from cosim.scenario.nr_carrier import Carrier
+from cosim.scenario.nr_carrier import Carrier, slots
 from cosim.scenario.nr_gnb import Gnb
 from cosim.scenario.nr_presets import PRESETS, PresetName, laid_under
 from cosim.scenario.nr_ues import Background, QosFlow, UeGroup
@@ -40,6 +40,12 @@ class NrAccess(Section):
         found = out_of_range(self, {"kpi_interval": (10**6, LONGEST_DURATION_NS, "at least 1ms")})
         for keys, what, allowed in self.gnb.check(self.carrier.numerology):
             found.append((("gnb", *keys), what, allowed))
+        pattern_ns = len(slots(self.carrier)) * self.carrier.slot_ns
+        if self.gnb.drx is not None and self.gnb.drx.on < pattern_ns:
+            what = (
+                f"{self.gnb.drx.on / 1e6:g} ms is shorter than the duplex pattern: a UE may hear no grant"
+            )
+            found.append((("gnb", "drx", "on"), what, f"at least {pattern_ns / 1e6:g}ms"))
         names = [flow.name for flow in self.qos]
         for index, name in enumerate(names):
             if name in names[:index] or name == "default":

@@ -315,3 +315,17 @@ def test_any_slot_is_shared_without_overlap_and_to_the_last_need(
 
 def mcs_of_new(demands: list[Fields], ue: int) -> int:
     return next(int(demand["mcs"]) for demand in demands if demand["ue"] == ue and "n_bytes" in demand)
+
+
+def test_no_block_is_too_small_for_more_than_headers(allocate: Allocate) -> None:
+    """Two symbols of 11 RBs hold 16 bytes at MCS 0, three 33: of 13 symbols four UEs get three each, nobody one."""
+    narrow = {"rbs": 11, "first_symbol": 1, "symbols": 13}
+    demands = [new(ue, 1_000, mcs=0) for ue in range(6)]
+    (served,) = allocate([(narrow, demands)], ofdma=False)
+    assert sorted((part["symbols"], part["tb_bytes"]) for part in served) == [(3, 33)] * 3 + [(4, 49)]
+
+
+def test_a_small_demand_takes_no_more_than_it_needs(allocate: Allocate) -> None:
+    narrow = {"rbs": 11, "first_symbol": 1, "symbols": 13}
+    (served,) = allocate([(narrow, [new(0, 10, mcs=0)])], ofdma=False)
+    assert [(part["symbols"], part["tb_bytes"]) for part in served] == [(2, 16)]

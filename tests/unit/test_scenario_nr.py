@@ -141,6 +141,10 @@ def test_patterns_of_38213(duplex: str, numerology: int, letters: str | None) ->
         ({"kpi_interval": "1us"}, "network.access.kpi_interval: 1us is out of range; at least 1ms"),
         ({"gnb": {"scheduler": "fifo"}}, "network.access.gnb.scheduler"),
         ({"gnb": {"drx": {"cycle": "10ms", "on": "20ms", "inactivity": "5ms"}}}, "is longer than the cycle"),
+        (
+            {"gnb": {"drx": {"cycle": "40ms", "on": "2ms", "inactivity": "0ms"}}},
+            "gnb.drx.on: 2 ms is shorter than the duplex pattern",
+        ),
         ({"ues": {"nobody": {"sinr": "20dB"}}}, "network.access.ues.nobody: no clients are named 'nobody'"),
         ({"ues": {"a": {"clients": ["cam", "x"], "sinr": "2dB"}}}, "no clients are named 'x'; allowed: cam"),
         ({"ues": {"cam": {"sinr": "20dB"}, "b": {"clients": ["cam"]}}}, "are UEs of 'cam' already"),
@@ -263,14 +267,18 @@ def test_what_a_running_cell_can_change(tmp_path: Path) -> None:
     [
         ("network.access.carrier.bandwidth", "20MHz", "cannot change in a run"),
         ("network.access.ues.cam.clients", ["cam"], "cannot change in a run"),
-        ("network.access.ues.bob.sinr", "2dB", "cannot change in a run"),
+        ("network.access.ues.bob.sinr", "2dB", "is not in this scenario; network.access.ues has cam"),
+        ("network.paths.cloud.delay", "2ms", "is not in this scenario; network.paths has edge"),
+        ("network.access.ues.cam.geometry.velocity.x", "1m/s", "network.access.ues.cam.geometry has nothing"),
+        ("network.access.background.x.sinr", "1dB", "changes nothing, since sinr_up and sinr_down are given"),
         ("network.access.ues.cam.sinr", "2", "has no unit"),
         ("network.access.gnb.uplink.sr_period", "sl7", "is no period of a scheduling request"),
     ],
 )
 def test_what_it_cannot(tmp_path: Path, path: str, value: object, fault: str) -> None:
     timeline = [{"at": "1s", "set": {path: value}}]
-    told = faults(tmp_path, {"ues": {"cam": {"sinr": "20dB"}}}, timeline=timeline)
+    background = {"x": {"sinr_up": "3dB", "sinr_down": "4dB", "uplink": {"kind": "full_buffer"}}}
+    told = faults(tmp_path, {"ues": {"cam": {"sinr": "20dB"}}, "background": background}, timeline=timeline)
     assert any(fault in line for line in told), told
 
 

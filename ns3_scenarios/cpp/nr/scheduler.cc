@@ -14,6 +14,8 @@ namespace
 {
 
 constexpr int32_t kMaxRbs = 275;       // 38.211 4.4.2
+// Headers and a BSR take 11 to 20 bytes of a TB: many UEs with less each would carry nothing at all.
+constexpr int64_t kLeastTbBytes = 32;
 
 } // namespace
 
@@ -216,13 +218,15 @@ Scheduler::Part(int32_t rbs, int32_t symbols)
     return part;
 }
 
-/// What the UE would gain next: one symbol or RBG, at first as many as hold a TB at all; 0 if so many are not left.
+/// What the UE would gain next: one symbol or RBG, at first as many as hold more than headers; 0 if so many are not left.
 int32_t
 Scheduler::Step(const Ue& ue)
 {
     const int32_t unit = m_config.ofdma ? m_config.rbg_rbs : 1;
     int32_t step = std::min(unit, m_left);
-    while (ue.units == 0 && Bytes(ue, step) == 0)
+    const int64_t least = std::max<int64_t>(
+        std::min({kLeastTbBytes, ue.demand_bytes, static_cast<int64_t>(ue.rate_bytes)}), 1);
+    while (ue.units == 0 && Bytes(ue, step) < least)
     {
         if (step == m_left)
         {
