@@ -191,7 +191,8 @@ class Daemon:
 
     def _carry_replies(self, session: Session) -> None:
         try:
-            while session.child is not None and (reply := session.child.take()) is not None:
+            # Handing over a reply can find the client gone, which ends the session and its engines.
+            while session.peer in self._sessions and session.child and (reply := session.child.take()) is not None:
                 self._put(session, reply)
         except ChildError as error:
             self._fail(session, f"{error.role} {error.what}")
