@@ -138,7 +138,7 @@ def flatten(key: str, value: object) -> list[tuple[str, str]]:
 
 
 def events(scenario: dict[str, Any]) -> list[tuple[int, str]]:
-    """The entries of a scenario's `timeline` and the gaps between UEs and a cell: time in ns since the epoch, what."""
+    """The entries of a scenario's `timeline`, the gaps between UEs and a cell and outages of paths: time (ns), what."""
     entries = scenario.get("timeline") or []
     found = [
         (_ns(entry["at"]), ", ".join(f"{key} = {value}" for key, value in entry["set"].items())) for entry in entries
@@ -146,6 +146,10 @@ def events(scenario: dict[str, Any]) -> list[tuple[int, str]]:
     for name, group in (_access(scenario).get("ues") or {}).items():
         for gap in group.get("interruptions") or []:
             found.append((_ns(gap["at"]), f"{name}: {gap['cause']}, {gap['duration']}"))
+    network = mapping(scenario.get("network"))
+    for name, path in {"core": network.get("core"), **mapping(network.get("paths"))}.items():
+        for gap in mapping(path).get("outages") or []:
+            found.append((_ns(gap["at"]), f"{name}: outage, {gap['duration']}"))
     return found
 
 

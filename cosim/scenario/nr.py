@@ -42,9 +42,7 @@ class NrAccess(Section):
             found.append((("gnb", *keys), what, allowed))
         pattern_ns = len(slots(self.carrier)) * self.carrier.slot_ns
         if self.gnb.drx is not None and self.gnb.drx.on < pattern_ns:
-            what = (
-                f"{self.gnb.drx.on / 1e6:g} ms is shorter than the duplex pattern: a UE may hear no grant"
-            )
+            what = f"{self.gnb.drx.on / 1e6:g} ms is shorter than the duplex pattern: a UE may hear no grant"
             found.append((("gnb", "drx", "on"), what, f"at least {pattern_ns / 1e6:g}ms"))
         names = [flow.name for flow in self.qos]
         for index, name in enumerate(names):

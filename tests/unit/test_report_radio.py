@@ -224,6 +224,12 @@ def test_gaps_between_a_ue_and_its_cell_are_events() -> None:
     assert events({"network": {"access": {"kind": "link"}}}) == []
 
 
+def test_outages_of_paths_are_events() -> None:
+    outages = [{"at": "25s", "duration": "700ms"}]
+    network = {"core": {"outages": outages}, "paths": {"edge": {"outages": []}, "cloud": {"outages": outages}}}
+    assert events({"network": network}) == [(25 * S, "core: outage, 700ms"), (25 * S, "cloud: outage, 700ms")]
+
+
 def test_parts_of_the_access_have_a_colour_of_their_own() -> None:
     colours = [part_colour(part.name) for part in FINER_PARTS]
     assert len(set(colours)) == len(FINER_PARTS) == 16
