@@ -56,6 +56,7 @@ Allocate = Callable[..., list[list[Fields]]]
 DOWN: Fields = {"rbs": 100, "first_symbol": 1, "symbols": 13}
 UP: Fields = {"rbs": 100, "first_symbol": 0, "symbols": 13, "from_end": True}
 ENDLESS = 10**9
+LEAST_TB_BYTES = 32
 TDMA = {"ofdma": False}
 OFDMA = {"ofdma": True, "rbg_rbs": 8}
 
@@ -304,13 +305,11 @@ def test_any_slot_is_shared_without_overlap_and_to_the_last_need(
         }:
             needs = sum(demand.get("n_bytes", 0) for demand in demands if demand["ue"] == ue)
             gained = fresh[ue]["tb_bytes"] if ue in fresh else 0
-            # What is left over would not hold a TB.
-            left = (
-                tb_bytes(mcs_of_new(demands, ue), free, resources["symbols"])
-                if ofdma
-                else tb_bytes(mcs_of_new(demands, ue), resources["rbs"], free)
-            )
-            assert gained >= needs or (free == 0 if gained else left == 0)
+            # What is left over would not hold a TB that is worth its headers, or all that is needed.
+            mcs = mcs_of_new(demands, ue)
+            left = tb_bytes(mcs, free, resources["symbols"]) if ofdma else tb_bytes(mcs, resources["rbs"], free)
+            least = max(1, min(LEAST_TB_BYTES, needs, tb_bytes(mcs, resources["rbs"], resources["symbols"])))
+            assert gained >= needs or (free == 0 if gained else left < least)
 
 
 def mcs_of_new(demands: list[Fields], ue: int) -> int:
