@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from cosim.bridge.messages import Knob, Tokens
+from cosim.bridge.engine_messages import Tokens
+from cosim.bridge.messages import Knob
 from cosim.clients.base import Client, Question
 from cosim.clock import Agenda, Clock, Priority
 from cosim.http.connections import HttpConnections

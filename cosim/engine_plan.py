@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cosim.bridge import messages
+from cosim.bridge import engine_messages as messages
 from cosim.clients.build import client_names
 from cosim.environment import vllm_hardware
 from cosim.results.store import read_manifest

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from cosim.bridge.messages import Conditions, Signature
+from cosim.bridge.engine_messages import Conditions, Signature
 from cosim.results.radio_series import METRICS as RADIO_METRICS
 from cosim.results.records import EgressRecord, FrontendRecord, PromptRecord, RequestRecord, Status, StepRecord
 from cosim.results.store import SCENARIO, RunWriter, write_manifest

@@ -1,4 +1,4 @@
-"""Messages between cosim and its children: typed, versioned, msgpack on the wire.
+"""Messages between cosim and its children: typed, versioned, msgpack on the wire; those of engine hosts have a module.
 
 Every socket carries one request and one reply at a time. All times are int nanoseconds of virtual time since the
 run's epoch, except `wall_*_ns`, which are the child's monotonic clock.
@@ -12,7 +12,7 @@ import msgspec
 
 from cosim.bridge.nr_messages import CellKnob, NrAccess, UeKnob
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -264,136 +264,3 @@ class Accounted(msgspec.Struct, frozen=True, tag=True):
 
 NetworkRequest = ConfigureNetwork | Advance | Account | Stop
 NetworkReply = NetworkReady | Advanced | Accounted | Stopped | MessageRefused | Failed
-
-
-class SyntheticModel(msgspec.Struct, frozen=True, tag="synthetic"):
-    """A model made locally: random weights, a tokenizer trained on the standard library."""
-
-    architecture: str
-    hidden_size: int
-    layers: int
-    vision_hidden_size: int
-    vision_layers: int
-    vocabulary_size: int
-    seed: int
-
-
-class HubModel(msgspec.Struct, frozen=True, tag="hub"):
-    """A path or hub name, passed to vLLM as it is."""
-
-    name: str
-
-
-class EngineSpec(msgspec.Struct, frozen=True):
-    """One engine: its model and vLLM's engine arguments as the user gave them."""
-
-    name: str
-    model: SyntheticModel | HubModel
-    served_model_name: str
-    args: dict[str, object]
-    tls: bool
-
-
-class StartEngines(msgspec.Struct, frozen=True, tag=True):
-    """First message to an engine host: the engines that share its piece of hardware (`cpu`, `gpu`, `gpu:0`)."""
-
-    version: int
-    hardware: str
-    engines: list[EngineSpec]
-    seed: int
-
-
-class EnginesReady(msgspec.Struct, frozen=True, tag=True):
-    """Every engine is warm. `resolved`: per engine what vLLM made of the arguments; `versions`: vllm, torch."""
-
-    version: int
-    versions: dict[str, str]
-    resolved: dict[str, dict[str, object]]
-
-
-class Render(msgspec.Struct, frozen=True, tag=True):
-    """Run the front end for one request: `body` is the JSON of POST /v1/chat/completions."""
-
-    engine: str
-    request_id: str
-    body: bytes
-
-
-class Conditions(msgspec.Struct, frozen=True):
-    """The machine while something was executed; None where it does not tell.
-
-    `cpu_ns`: CPU time that the process used. `cpu_wait_ns`: time for which the executing thread wanted a CPU and had
-    none (a run queue, or a hypervisor that reports what it steals). Clocks and power are read after the end.
-    """
-
-    cpu_ns: int
-    cpu_wait_ns: int | None = None
-    cpu_mhz: float | None = None
-    gpu_mhz: int | None = None
-    gpu_power_w: float | None = None
-
-
-class Rendered(msgspec.Struct, frozen=True, tag=True):
-    """The front end's measured time and what it made."""
-
-    duration_ns: NotNegative
-    wall_start_ns: int
-    wall_end_ns: int
-    prompt_tokens: NotNegative
-    encoder_tokens: NotNegative
-    images: NotNegative
-    conditions: Conditions | None = None
-
-
-class RenderRefused(msgspec.Struct, frozen=True, tag=True):
-    """The server would answer 4xx: `text` is its error, `duration_ns` its time."""
-
-    duration_ns: NotNegative
-    wall_start_ns: int
-    wall_end_ns: int
-    text: str
-
-
-class Step(msgspec.Struct, frozen=True, tag=True):
-    """Submit rendered requests to the scheduler, abort others, then execute one step."""
-
-    engine: str
-    submit: list[str]
-    abort: list[str]
-
-
-class Signature(msgspec.Struct, frozen=True):
-    """What a step computed: the shape that its duration depends on."""
-
-    prefill_tokens: int
-    decode_sequences: int
-    context_tokens: int
-    encoder_tokens: int
-    images: int
-
-
-class Tokens(msgspec.Struct, frozen=True):
-    """What one request got from a step, and its egress: `n_bytes` on the wire, `egress_ns` measured."""
-
-    count: NotNegative
-    n_bytes: NotNegative
-    finish_reason: str | None
-    egress_ns: NotNegative
-    cached_tokens: NotNegative
-
-
-class Stepped(msgspec.Struct, frozen=True, tag=True):
-    """One executed step. `scheduled`: tokens of each request in the batch. `gauges`: vLLM's own counters after it."""
-
-    duration_ns: NotNegative
-    wall_start_ns: int
-    wall_end_ns: int
-    signature: Signature
-    scheduled: dict[str, int]
-    tokens: dict[str, Tokens]
-    gauges: dict[str, float]
-    conditions: Conditions | None = None
-
-
-EngineRequest = StartEngines | Render | Step | Stop
-EngineReply = EnginesReady | Rendered | RenderRefused | Stepped | Stopped | MessageRefused | Failed

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from cosim.bridge.messages import EngineReply, EngineRequest
+from cosim.bridge.engine_messages import EngineReply, EngineRequest
 
 MOST_NAME_CHARACTERS = 200
 Name = Annotated[str, msgspec.Meta(max_length=MOST_NAME_CHARACTERS)]

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cosim import wire
-from cosim.bridge.messages import Closed, Connected, Delivered, Delivery, Reset, Tokens
+from cosim.bridge.engine_messages import Tokens
+from cosim.bridge.messages import Closed, Connected, Delivered, Delivery, Reset
 from cosim.clock import Agenda, Clock, Event, Priority
 from cosim.http.pool import Connection, ConnectionPool
 from cosim.invariants import Invariants

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from cosim.bridge.messages import Conditions, Signature, Tokens
+from cosim.bridge.engine_messages import Conditions, Signature, Tokens
 
 __all__ = [
     "Conditions",

@@ -12,7 +12,7 @@ import resource
 from pathlib import Path
 from typing import Any
 
-from cosim.bridge.messages import Conditions
+from cosim.bridge.engine_messages import Conditions
 from cosim.clock import NS_PER_MS, monotonic_ns, process_cpu_ns, thread_cpu_ns
 
 SCHEDSTAT = Path("/proc/thread-self/schedstat")

@@ -17,19 +17,12 @@ from typing import Any
 import zmq
 
 from cosim.bridge.child import Child, Runtime
+from cosim.bridge.engine_messages import Render, StartEngines, Step
 from cosim.bridge.errors import BridgeError, ChildError
 from cosim.bridge.keys import HostKeys
 from cosim.bridge.listener import MOST_TEXT_CHARACTERS, Arrived, Listener, Lost, Refusals, printable, shortened
 from cosim.bridge.log_keeper import HEAD_BYTES
-from cosim.bridge.messages import (
-    PROTOCOL_VERSION,
-    Failed,
-    Render,
-    StartEngines,
-    Step,
-    Stop,
-    Stopped,
-)
+from cosim.bridge.messages import PROTOCOL_VERSION, Failed, Stop, Stopped
 from cosim.bridge.remote_messages import Attach, Attached, Beat
 from cosim.clock import monotonic_s, wall_time_iso
 from cosim.environment import machine, versions, vllm_hardware

@@ -13,9 +13,7 @@ import os
 import sys
 from typing import Any
 
-from cosim.bridge.errors import MessageError
-from cosim.bridge.messages import (
-    PROTOCOL_VERSION,
+from cosim.bridge.engine_messages import (
     EngineRequest,
     EngineSpec,
     EnginesReady,
@@ -25,6 +23,8 @@ from cosim.bridge.messages import (
     Step,
     SyntheticModel,
 )
+from cosim.bridge.errors import MessageError
+from cosim.bridge.messages import PROTOCOL_VERSION
 from cosim.bridge.peer import serve
 from cosim.inference import cpu_generators, synthetic_model, vllm_arguments
 from cosim.inference.conditions import ConditionsMeter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from cosim.bridge.messages import Tokens
+from cosim.bridge.engine_messages import Tokens
 from cosim.inference.base import EngineRefusal, Prompt, RenderResult, StepResult
 from cosim.results.records import EgressRecord, FrontendRecord, PromptRecord, StepRecord, StepsLine
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cosim import wire
-from cosim.bridge.messages import Signature, Tokens
+from cosim.bridge.engine_messages import Signature, Tokens
 from cosim.inference.base import Prompt, RenderResult, StepResult
 from cosim.scenario.engines import StubEngine as Settings
 

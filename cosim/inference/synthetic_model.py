@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from cosim.bridge.messages import SyntheticModel
+from cosim.bridge.engine_messages import SyntheticModel
 from cosim.inference import synthetic_tokenizer
 from cosim.words import WORDS
 

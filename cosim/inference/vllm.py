@@ -11,9 +11,7 @@ from typing import Any
 import msgspec
 
 from cosim.bridge.child import Child, Runtime
-from cosim.bridge.keys import ClientKeys
-from cosim.bridge.messages import (
-    PROTOCOL_VERSION,
+from cosim.bridge.engine_messages import (
     EngineReply,
     EngineSpec,
     EnginesReady,
@@ -25,6 +23,8 @@ from cosim.bridge.messages import (
     Step,
     Stepped,
 )
+from cosim.bridge.keys import ClientKeys
+from cosim.bridge.messages import PROTOCOL_VERSION
 from cosim.bridge.remote import RemoteHost
 from cosim.inference.base import EngineRefusal, Prompt, RenderResult, StepResult
 from cosim.inference.vllm_arguments import check_arguments

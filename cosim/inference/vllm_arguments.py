@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cosim.bridge.messages import EngineSpec, HubModel
+from cosim.bridge.engine_messages import EngineSpec, HubModel
 
 MIB = 1 << 20
 CPU_KV_CACHE_BYTES = 256 * MIB

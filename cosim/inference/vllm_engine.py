@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cosim.bridge.messages import Rendered, RenderRefused, Signature, Stepped, Tokens
+from cosim.bridge.engine_messages import Rendered, RenderRefused, Signature, Stepped, Tokens
 from cosim.clock import monotonic_ns
 from cosim.inference.conditions import ConditionsMeter
 from cosim.inference.vllm_chat import ChatServer, Prepared, Refused, Stream

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from cosim.bridge.messages import Conditions, Signature
+from cosim.bridge.engine_messages import Conditions, Signature
 from cosim.inference.base import StepSource
 
 Status = Literal["ok", "error", "timeout", "cancelled", "rejected"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
@@ -41,14 +42,51 @@ class SyntheticModel(Section):
         return f"synthetic-{self.architecture}-{self.hidden_size}x{self.layers}"
 
 
+class ConfigModel(Section):
+    """A published model of which only the config.json is used: its shapes, with random weights or none."""
+
+    kind: Literal["config"]
+    config: str = Field(min_length=1, description="A shipped model, such as qwen2.5-vl-3b, or a path to a config.json.")
+
+    @property
+    def served_name(self) -> str:
+        """Name in requests and results: the folder of a file named config.json, else the file's own."""
+        path = PurePath(self.config)
+        if path.suffix != ".json":
+            return self.config
+        return path.parent.name if path.name == "config.json" and path.parent.name else path.stem
+
+
 def _model_tag(value: Any) -> str:
-    return "hub" if isinstance(value, str) else "synthetic"
+    if isinstance(value, str):
+        return "hub"
+    kind = value.get("kind") if isinstance(value, dict) else value.kind
+    return "config" if kind == "config" else "synthetic"
 
 
 Model = Annotated[
-    Annotated[str, Field(min_length=1), Tag("hub")] | Annotated[SyntheticModel, Tag("synthetic")],
+    Annotated[str, Field(min_length=1), Tag("hub")]
+    | Annotated[SyntheticModel, Tag("synthetic")]
+    | Annotated[ConfigModel, Tag("config")],
     Discriminator(_model_tag),
 ]
+
+Quantization = Literal["fp16", "fp8", "w8a8", "awq", "w4a16"]
+
+
+class ProfiledExecutor(Section):
+    """vLLM's own scheduler without a forward pass: each step is charged from a profile."""
+
+    kind: Literal["profiled"]
+    profile: str = Field(
+        min_length=1,
+        description="Shipped hardware or a slice of it, such as gh200-96gb/3g.48gb (roofline), or the path of a "
+        "profile that `cosim profile` recorded or of a hardware file of your own.",
+    )
+    quantization: Quantization | None = Field(
+        None, description="Of a roofline, fp16 by default; a recorded profile has its own."
+    )
+
 
 Sharing = Literal["isolated", "timeslice"]
 
@@ -118,11 +156,12 @@ class _Engine(Section):
 
 
 class VllmEngine(_Engine):
-    """vLLM itself, stepped in an engine host; each step is executed and measured."""
+    """vLLM itself, stepped in an engine host; each step is executed and measured, or charged from a profile."""
 
     kind: Literal["vllm"]
     model: Model
     hardware: Hardware = "auto"
+    executor: ProfiledExecutor | None = Field(None, description="None: steps are executed on `hardware`.")
     args: dict[str, Any] = Field(default_factory=dict, description="vLLM engine arguments, passed unchanged.")
     isolate: bool = Field(False, description="A process of its own instead of one for each piece of hardware.")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cosim.bridge.child import Child, Runtime
+from cosim.bridge.engine_messages import EngineSpec
 from cosim.bridge.errors import ChildError
-from cosim.bridge.messages import EngineSpec
 from cosim.inference.vllm import EngineHost
 from cosim.inference.vllm_arguments import EngineArgumentError
 from tests.live.vllm_host import MODEL, Chat, engine, running_host, spec, start, text, text_model

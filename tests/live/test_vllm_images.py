@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cosim.bridge.messages import Signature
+from cosim.bridge.engine_messages import Signature
 from cosim.inference.base import EngineRefusal
 from cosim.inference.vllm import EngineHost
 from tests.live.vllm_host import Chat, count, engine, finish, running_host, sizes, spec, start, text, vision_model

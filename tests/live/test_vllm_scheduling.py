@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from cosim.bridge.messages import Signature
+from cosim.bridge.engine_messages import Signature
 from cosim.inference.vllm import EngineHost
 from tests.live.vllm_host import Chat, count, engine, finish, running_host, sizes, spec, start, text, text_model
 

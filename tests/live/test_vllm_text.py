@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cosim.bridge.messages import HubModel, Signature
+from cosim.bridge.engine_messages import HubModel, Signature
 from cosim.inference.base import EngineRefusal
 from cosim.inference.synthetic_model import make_model
 from cosim.inference.vllm import EngineHost

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cosim.bridge.child import Runtime
-from cosim.bridge.messages import EngineSpec, HubModel, SyntheticModel
+from cosim.bridge.engine_messages import EngineSpec, HubModel, SyntheticModel
 from cosim.inference.base import Engine, RenderResult, StepResult
 from cosim.inference.vllm import EngineHost, VllmEngine
 from cosim.words import WORDS

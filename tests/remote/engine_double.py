@@ -11,9 +11,7 @@ import signal
 import sys
 from typing import Any
 
-from cosim.bridge.errors import MessageError
-from cosim.bridge.messages import (
-    PROTOCOL_VERSION,
+from cosim.bridge.engine_messages import (
     EngineRequest,
     EnginesReady,
     Render,
@@ -24,6 +22,8 @@ from cosim.bridge.messages import (
     Stepped,
     Tokens,
 )
+from cosim.bridge.errors import MessageError
+from cosim.bridge.messages import PROTOCOL_VERSION
 from cosim.bridge.peer import serve
 from cosim.clock import sleep_s
 

@@ -15,9 +15,10 @@ import pytest
 import zmq
 
 from cosim.bridge.codec import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES
+from cosim.bridge.engine_messages import Render, StartEngines, Step
 from cosim.bridge.keys import host_keys
 from cosim.bridge.listener import MOST_TEXT_CHARACTERS, Listener, Lost, Refusals
-from cosim.bridge.messages import PROTOCOL_VERSION, Failed, MessageRefused, Render, StartEngines, Step, Stop
+from cosim.bridge.messages import PROTOCOL_VERSION, Failed, MessageRefused, Stop
 from cosim.bridge.remote_messages import Attach, Attached, Beat
 from cosim.clock import monotonic_s, sleep_s
 from tests.remote.peer import ATTACH, LIMIT_MS, Peer, encode

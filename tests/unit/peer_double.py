@@ -13,8 +13,8 @@ import msgspec
 import zmq
 
 from cosim.bridge.codec import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES
+from cosim.bridge.engine_messages import EngineRequest, EnginesReady, Rendered, Step
 from cosim.bridge.errors import MessageError
-from cosim.bridge.messages import EngineRequest, EnginesReady, Rendered, Step
 from cosim.bridge.peer import serve
 from cosim.clock import sleep_s
 

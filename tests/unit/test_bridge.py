@@ -17,9 +17,10 @@ import pytest
 import zmq
 
 from cosim.bridge.child import LOCK, Child, Runtime
+from cosim.bridge.engine_messages import EngineReply, Rendered, Step, Stepped
 from cosim.bridge.errors import ChildError, last_log_lines
 from cosim.bridge.kept_log import KeptLog
-from cosim.bridge.messages import PROTOCOL_VERSION, EngineReply, Rendered, Step, Stepped
+from cosim.bridge.messages import PROTOCOL_VERSION
 from cosim.clock import monotonic_s, sleep_s
 from cosim.signals import first_signal_raises
 

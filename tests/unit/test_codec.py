@@ -9,25 +9,19 @@ import msgspec
 import pytest
 
 from cosim.bridge.codec import MALFORMED, MAX_MESSAGE_BYTES, OVERSIZED, STALE, Codec
-from cosim.bridge.errors import BridgeError, MessageError
-from cosim.bridge.messages import (
-    PROTOCOL_VERSION,
-    Advance,
-    ConfigureNetwork,
+from cosim.bridge.engine_messages import (
     EngineReply,
     EngineRequest,
     EngineSpec,
     EnginesReady,
     HubModel,
-    NetworkReply,
-    NetworkRequest,
     Render,
     Rendered,
-    Send,
     StartEngines,
     Step,
-    Stop,
 )
+from cosim.bridge.errors import BridgeError, MessageError
+from cosim.bridge.messages import PROTOCOL_VERSION, Advance, ConfigureNetwork, NetworkReply, NetworkRequest, Send, Stop
 from cosim.bridge.remote_messages import Attach, RemoteReply, RemoteRequest
 
 PROTOCOLS = (EngineRequest, EngineReply, NetworkRequest, NetworkReply, RemoteRequest, RemoteReply)

@@ -23,7 +23,7 @@ MAX_LINES = 400
 
 SIDES = ("network", "inference", "clients", "placement")
 # results reads files; of the engines it knows the words in which those are written.
-RESULTS_MAY = ("cosim.inference.base", "cosim.bridge.messages")
+RESULTS_MAY = ("cosim.inference.base", "cosim.bridge.messages", "cosim.bridge.engine_messages")
 CLOCKS = {"time", "monotonic", "perf_counter", "clock_gettime", "sleep", "localtime", "gmtime", "ctime"}
 CLOCKS |= {"time_ns", "monotonic_ns", "perf_counter_ns", "clock_gettime_ns"}
 

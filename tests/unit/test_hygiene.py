@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from cosim.bridge.messages import Conditions, Signature
+from cosim.bridge.engine_messages import Conditions, Signature
 from cosim.results.hygiene import MIN_EQUAL_STEPS, EngineHygiene
 from cosim.results.records import FrontendRecord, StepRecord
 from cosim.results.store import STEPS, read_steps

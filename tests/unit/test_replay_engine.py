@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cosim.bridge.messages import Signature, Tokens
+from cosim.bridge.engine_messages import Signature, Tokens
 from cosim.inference.base import EngineRefusal
 from cosim.inference.replay import Recording, ReplayEngine, ReplayError
 from cosim.results.records import EgressRecord, FrontendRecord, PromptRecord, StepRecord, StepsLine

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cosim.bridge.messages import SyntheticModel
+from cosim.bridge.engine_messages import SyntheticModel
 from cosim.inference import synthetic_model
 from cosim.inference.synthetic_model import make_model
 from cosim.words import WORDS
