@@ -60,7 +60,7 @@ class ConfigModel(Section):
 def _model_tag(value: Any) -> str:
     if isinstance(value, str):
         return "hub"
-    kind = value.get("kind") if isinstance(value, dict) else value.kind
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
     return "config" if kind == "config" else "synthetic"
 
 
