@@ -219,7 +219,7 @@ PARENT = """
 import os, sys
 from pathlib import Path
 from cosim.bridge.child import LOCK, Child, Runtime
-from cosim.bridge.messages import EngineReply, Rendered, Step
+from cosim.bridge.engine_messages import EngineReply, Rendered, Step
 from cosim.clock import sleep_s
 child = Child("double", "tests.unit.peer_double", EngineReply, runtime=Runtime(), log=Path(sys.argv[1]))
 child.request(Step("answer", [], []), Rendered, limit_s=20)
