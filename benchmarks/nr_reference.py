@@ -15,47 +15,33 @@ one is out of its tolerance.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # to run as a file
 
+from benchmarks.command import Outcome, carry_out, count, quantity
 from benchmarks.nr_rig import table
-from benchmarks.nr_rig.point import KEYS, LOADS, ImpossibleCell, Point
-from benchmarks.nr_rig.run import RigError, measure
-from benchmarks.tcp_path import count, quantity
+from benchmarks.nr_rig.options import cell_command_line, typed
+from benchmarks.nr_rig.point import KEYS, LOADS, Point
+from benchmarks.nr_rig.run import measure
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.scenario.units import PositiveDuration
 
-MOST_UES = 200
 LEAST_PERIOD_NS = NS_PER_MS
-LONGEST_S = 3600
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = cell_command_line(__doc__, ues=1)
     add = parser.add_argument
-    add("--preset", choices=("default", "lena", "oai"), default="lena", help="of the cell (default lena)")
-    add("--duplex", help="FDD, or a pattern such as DDDSU, DSUUD, 7DS2U")
-    add("--bandwidth", help='such as "40MHz"')
     add("--numerology", type=int, choices=(0, 1, 2), help="of 38.211 4.2")
-    add("--sinr", default="25dB", help="of every UE, both ways, over the whole carrier, for one layer (default 25dB)")
     add("--dl-layers", type=int, choices=(1, 2, 3, 4))
     add("--mcs-table", type=int, choices=(1, 2, 3), help="of both directions: 64QAM, 256QAM, low efficiency")
-    add("--scheduler", choices=("tdma-pf", "tdma-rr", "ofdma-pf", "ofdma-rr"))
     add("--k2", type=count(0, 32), help="least slots from DCI to PUSCH (5G-LENA's N2Delay)")
-    add("--ues", type=count(1, MOST_UES), default=1, help="how many (default 1)")
     add("--load", choices=LOADS, default="probes", help="(default probes)")
     add("--period", type=quantity(PositiveDuration), default="500ms", help="of each UE's bursts (default 500ms)")
-    add("--seconds", type=count(1, LONGEST_S), default=10, help="simulated and measured (default 10)")
-    add("--seed", type=count(0, 2**63 - 1), default=1, help="of all random streams (default 1)")
     add("--table", action="store_true", help="measure every row of 5G-LENA's figures")
-    add("--json", action="store_true", help="one JSON object on the last line")
     return parser
 
 
@@ -70,22 +56,16 @@ def point_of(options: argparse.Namespace) -> Point:
     )
 
 
-def run_table(parser: argparse.ArgumentParser) -> tuple[dict[str, Any], bool]:
+def run_table(parser: argparse.ArgumentParser) -> Outcome:
     found = table.compare(lambda row: measure(point_of(parser.parse_args(row))), lambda line: print(line, flush=True))
     within = sum(entry["within"] for entry in found)
     print(f"\n{within} of {len(found)} figures are within")
-    return {"rows": found, "within": within, "figures": len(found)}, within == len(found)
+    return Outcome({"rows": found, "within": within, "figures": len(found)}, (), within == len(found))
 
 
-def typed() -> list[str]:
-    """The command line; a negative SINR is a value and no option."""
-    words: list[str] = []
-    for word in sys.argv[1:]:
-        if words and words[-1] == "--sinr":
-            words[-1] = f"--sinr={word}"
-        else:
-            words.append(word)
-    return words
+def run_point(options: argparse.Namespace) -> Outcome:
+    found = measure(point_of(options))
+    return Outcome(found, told(found))
 
 
 def told(found: dict[str, Any]) -> list[str]:
@@ -106,27 +86,7 @@ def main() -> int:
     options = parser.parse_args(typed())
     if options.period < LEAST_PERIOD_NS:
         parser.error("argument --period: is shorter than a subframe; at least 1ms")
-    fine = True
-    try:
-        if options.table:
-            result, fine = run_table(parser)
-        else:
-            result = measure(point_of(options))
-            if not options.json:
-                print("\n".join(told(result)))
-        if options.json:
-            print(json.dumps(result))
-        sys.stdout.flush()
-    except ImpossibleCell as error:
-        parser.error(str(error))
-    except (RigError, OSError) as error:
-        print(f"nr_reference: {error}", file=sys.stderr)
-        with contextlib.suppress(OSError):
-            sys.stdout.close()
-        return 3
-    except KeyboardInterrupt:
-        return 130
-    return 0 if fine else 1
+    return carry_out(parser, options, lambda: run_table(parser) if options.table else run_point(options))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,6 @@ target is missed.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import statistics
 import sys
 from pathlib import Path
@@ -27,35 +25,28 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # to run as a file
 
-from benchmarks.nr_reference import typed
+from benchmarks.command import Outcome, carry_out, count
+from benchmarks.errors import ArgumentsError
 from benchmarks.nr_rig import speed
-from benchmarks.nr_rig.point import KEYS, ImpossibleCell, Point
-from benchmarks.nr_rig.run import RigError
-from benchmarks.tcp_path import count
+from benchmarks.nr_rig.options import cell_command_line, typed
+from benchmarks.nr_rig.point import KEYS, Point
 from cosim.clock import NS_PER_S
 
 LEAST_SIM_S_PER_CPU_S = {"udp": 8.0, "tcp": 5.0, "idle": 1_000.0, "mac": 100.0}
 MOST_START_ADDED_CPU_S = 0.5
 IDLE_S = 10_000
 UES = 20
+LENA_DUPLEX = "DSUUD"
+LENA_BANDWIDTH = "40MHz"
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    parser = cell_command_line(
+        __doc__, ues=UES, lena=f"with lena {LENA_DUPLEX} and {LENA_BANDWIDTH}, else the preset's"
     )
     add = parser.add_argument
-    add("--preset", choices=("default", "lena", "oai"), default="lena", help="of the cell (default lena)")
-    add("--duplex", help="FDD, or a pattern such as DDDSU (default: with lena DSUUD, else the preset's)")
-    add("--bandwidth", help='such as "100MHz" (default: with lena 40MHz, else the preset\'s)')
-    add("--scheduler", choices=("tdma-pf", "tdma-rr", "ofdma-pf", "ofdma-rr"), help="(default: the preset's)")
-    add("--sinr", default="25dB", help="of every UE, both ways (default 25dB)")
-    add("--ues", type=count(1, 200), default=UES, help=f"how many (default {UES})")
-    add("--seconds", type=count(1, 3600), default=10, help="simulated of udp, tcp and mac (default 10)")
     add("--repetitions", type=count(1, 100), default=3, help="of each row (default 3)")
     add("--rows", help="only these, with commas between: udp,tcp,idle,mac,start")
-    add("--seed", type=count(0, 2**63 - 1), default=1, help="of all random streams (default 1)")
-    add("--json", action="store_true", help="one JSON object on the last line")
     return parser
 
 
@@ -63,8 +54,8 @@ def point_of(options: argparse.Namespace) -> Point:
     lena = options.preset == "lena"
     given = {
         "preset": options.preset,
-        "duplex": options.duplex or ("DSUUD" if lena else None),
-        "bandwidth": options.bandwidth or ("40MHz" if lena else None),
+        "duplex": options.duplex or (LENA_DUPLEX if lena else None),
+        "bandwidth": options.bandwidth or (LENA_BANDWIDTH if lena else None),
         "scheduler": options.scheduler,
         "sinr": options.sinr,
     }
@@ -72,12 +63,12 @@ def point_of(options: argparse.Namespace) -> Point:
 
 
 def rows_of(options: argparse.Namespace) -> list[str]:
-    """Raises ImpossibleCell on a name that is none."""
+    """Raises ArgumentsError on a name that is none."""
     known = [*LEAST_SIM_S_PER_CPU_S, "start"]
     rows = options.rows.split(",") if options.rows else known
     for row in rows:
         if row not in known:
-            raise ImpossibleCell(f"--rows: {row!r} is none of {', '.join(known)}")
+            raise ArgumentsError(f"--rows: {row!r} is none of {', '.join(known)}")
     return rows
 
 
@@ -127,30 +118,19 @@ def told(result: dict[str, Any]) -> list[str]:
     return lines
 
 
+def run(options: argparse.Namespace) -> Outcome:
+    measured_ns: dict[speed.Kind, int] = dict.fromkeys(("udp", "tcp", "mac"), options.seconds * NS_PER_S)
+    measured_ns["idle"] = IDLE_S * NS_PER_S
+    loads = speed.loads(point_of(options), measured_ns)
+    result = figures(measured(loads, rows_of(options), options.repetitions))
+    return Outcome(result, told(result), all(figure["met"] for figure in result.values()))
+
+
 def main() -> int:
     """Measure and print; returns the exit status."""
     parser = arguments()
     options = parser.parse_args(typed())
-    measured_ns: dict[speed.Kind, int] = dict.fromkeys(("udp", "tcp", "mac"), options.seconds * NS_PER_S)
-    measured_ns["idle"] = IDLE_S * NS_PER_S
-    try:
-        loads = speed.loads(point_of(options), measured_ns)
-        result = figures(measured(loads, rows_of(options), options.repetitions))
-        if options.json:
-            print(json.dumps(result))
-        else:
-            print("\n".join(told(result)))
-        sys.stdout.flush()
-    except ImpossibleCell as error:
-        parser.error(str(error))
-    except (RigError, OSError) as error:
-        print(f"nr_speed: {error}", file=sys.stderr)
-        with contextlib.suppress(OSError):
-            sys.stdout.close()
-        return 3
-    except KeyboardInterrupt:
-        return 130
-    return 0 if all(figure["met"] for figure in result.values()) else 1
+    return carry_out(parser, options, lambda: run(options))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ Run and replay alternate; each figure is the median over the repetitions.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +20,10 @@ from typing import Any
 
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # to run as a file
+
+from benchmarks.child import cosim
+from benchmarks.command import Outcome, carry_out, command_line, count
 from cosim.clock import NS_PER_S
 from cosim.results.records import FrontendRecord, StepRecord
 from cosim.results.store import read_manifest, read_steps
@@ -52,13 +54,6 @@ def scenario(seconds: int, seed: int) -> dict[str, Any]:
     }
 
 
-def cosim(*arguments: str) -> None:
-    """Run a command of cosim, its display off."""
-    subprocess.run(
-        [sys.executable, "-m", "cosim", *arguments, "--force", "--ui", "none"], check=True, stdout=sys.stderr
-    )
-
-
 def figures(directory: Path) -> dict[str, float]:
     """Wall seconds of a run by part, from its files."""
     manifest: dict[str, Any] = read_manifest(directory)
@@ -79,36 +74,38 @@ def figures(directory: Path) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=60, help="virtual seconds of the workload (default 60)")
-    parser.add_argument("--repetitions", type=int, default=3, help="run, replay, run, replay, ... (default 3)")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
-    options = parser.parse_args()
+def arguments() -> argparse.ArgumentParser:
+    parser = command_line(__doc__)
+    parser.add_argument("--seconds", type=count(1, 3600), default=60, help="virtual, of the workload (default 60)")
+    parser.add_argument("--repetitions", type=count(1, 100), default=3, help="run, replay, run, replay (default 3)")
+    return parser
+
+
+def run(options: argparse.Namespace) -> Outcome:
     runs, replays = [], []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "overhead.yaml"
         file.write_text(yaml.safe_dump(scenario(options.seconds, options.seed)))
         for _ in range(options.repetitions):
-            cosim("run", str(file), "-o", f"{folder}/run")
+            cosim("run", file, "-o", f"{folder}/run", "--force", "--ui", "none")
             runs.append(figures(Path(folder) / "run"))
-            cosim("replay", f"{folder}/run", "-o", f"{folder}/replay")
+            cosim("replay", f"{folder}/run", "-o", f"{folder}/replay", "--force", "--ui", "none")
             replays.append(figures(Path(folder) / "replay"))
-    result = {
+    medians = {
         "overhead_ratio": statistics.median(1 - (run["vllm_s"] + run["ns3_s"]) / run["wall_s"] for run in runs),
         "replay_virtual_s_per_wall_s": statistics.median(run["virtual_s"] / run["wall_s"] for run in replays),
         "ns3_share": statistics.median(run["ns3_s"] / run["wall_s"] for run in replays),
-        "runs": runs,
-        "replays": replays,
     }
-    if options.json:
-        print(json.dumps(result))
-        return
-    for name in ("overhead_ratio", "replay_virtual_s_per_wall_s", "ns3_share"):
-        print(f"{name} {result[name]:.3f}")
+    lines = [f"{name} {median:.3f}" for name, median in medians.items()]
+    return Outcome({**medians, "runs": runs, "replays": replays}, lines)
+
+
+def main() -> int:
+    """Measure and print; returns the exit status."""
+    parser = arguments()
+    options = parser.parse_args()
+    return carry_out(parser, options, lambda: run(options))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -12,39 +12,21 @@ connection whose handshake is done before the first. The link has the rate and t
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 sys.path.insert(0, str(Path(__file__).parents[1]))  # to run as a file
 
+from benchmarks.command import Outcome, carry_out, command_line, count, quantity
+from benchmarks.errors import ArgumentsError
 from benchmarks.tcp_rig import on_linux, on_ns3, table
 from benchmarks.tcp_rig.exchange import MTU_BYTES, Exchange
-from cosim.bridge.errors import ChildError
 from cosim.scenario.units import Duration, PositiveDuration, Rate, Size
 
 PERIOD = "0.5s"
 MOST_MTU_BYTES = 9_000
-
-
-def quantity(kind: Any) -> Callable[[str], int]:
-    """A reader of a quantity with its unit, as in a scenario; a bare number is refused with both readings."""
-    adapter = TypeAdapter(kind)
-
-    def read(text: str) -> int:
-        try:
-            value: int = adapter.validate_python(text)
-        except ValidationError as error:
-            raise argparse.ArgumentTypeError(error.errors()[0]["msg"]) from None
-        return value
-
-    return read
 
 
 def size(text: str) -> int:
@@ -62,19 +44,8 @@ def gaps(text: str) -> tuple[int, ...]:
     return tuple(quantity(Duration)(part) for part in text.split(","))
 
 
-def count(least: int, most: int = 1_000_000) -> Callable[[str], int]:
-    """A reader of a whole number."""
-
-    def read(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
-        return int(text)
-
-    return read
-
-
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     add = parser.add_argument
     add("--rate", type=quantity(Rate), help='of the link, each way, such as "50Mbit/s"')
     add("--delay", type=quantity(Duration), help='one way, such as "22ms"')
@@ -107,21 +78,19 @@ def arguments() -> argparse.ArgumentParser:
     add("--messages", type=count(1), default=6, help="how many are measured (default 6)")
     add("--mtu", type=count(576, MOST_MTU_BYTES), default=MTU_BYTES, help=f"of an IP packet (default {MTU_BYTES})")
     add("--tls", choices=("on", "off"), default="off", help="a TLS handshake before the first message (ns-3 only)")
-    add("--seed", type=count(0, 2**63 - 1), default=1, help="of ns-3's random streams; nothing here draws from them")
     add("--linux", action="store_true", help="measure this kernel's TCP instead (root, /dev/net/tun)")
     add("--pcap", type=Path, metavar="DIR", help="write the packets there")
     add("--table", action="store_true", help="measure every row of Linux's figures")
-    add("--json", action="store_true", help="one JSON object on the last line")
     return parser
 
 
 def exchange_of(options: argparse.Namespace) -> Exchange:
-    """Raises ValueError on values that do not go together."""
+    """Raises ArgumentsError on values that do not go together."""
     for name in ("rate", "delay", "size"):
         if getattr(options, name) is None:
-            raise ValueError(f"--{name} is missing; it needs --rate, --delay and --size, or --table")
+            raise ArgumentsError(f"--{name} is missing; it needs --rate, --delay and --size, or --table")
     if options.linux and options.tls == "on":
-        raise ValueError("--linux has no TLS; leave --tls off")
+        raise ArgumentsError("--linux has no TLS; leave --tls off")
     period_ns = options.period if options.period or options.gaps else quantity(PositiveDuration)(PERIOD)
     exchange = Exchange(
         rate_bps=options.rate,
@@ -146,7 +115,7 @@ def exchange_of(options: argparse.Namespace) -> Exchange:
 
 
 def measure(exchange: Exchange, options: argparse.Namespace) -> dict[str, Any]:
-    """`message_ms`, and on Linux how late the rig was. Raises ChildError, NeverArrived, RigError."""
+    """`message_ms`, and on Linux how late the rig was. Raises ChildError, RigError."""
     if options.pcap is not None:
         options.pcap.mkdir(parents=True, exist_ok=True)
     if options.linux:
@@ -158,7 +127,7 @@ def measure(exchange: Exchange, options: argparse.Namespace) -> dict[str, Any]:
     return {"stack": "ns3", "message_ms": message_ms}
 
 
-def run_table(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+def run_table(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Outcome:
     def measure_row(row: list[str]) -> list[float]:
         row_options = parser.parse_args([*row, *["--linux"] * options.linux])
         message_ms: list[float] = measure(exchange_of(row_options), row_options)["message_ms"]
@@ -167,34 +136,19 @@ def run_table(parser: argparse.ArgumentParser, options: argparse.Namespace) -> t
     found = table.compare(measure_row, lambda line: print(line, flush=True))
     within = [ok for row in found for ok in row["within"]]
     print(f"{sum(within)} of {len(within)} messages are within")
-    return {"rows": found, "within": sum(within), "messages": len(within)}, all(within)
+    return Outcome({"rows": found, "within": sum(within), "messages": len(within)}, (), all(within))
+
+
+def run_exchange(options: argparse.Namespace) -> Outcome:
+    found = measure(exchange_of(options), options)
+    return Outcome(found, [" ".join(f"{value:.1f}" for value in found["message_ms"])])
 
 
 def main() -> int:
     """Measure and print; returns the exit status."""
     parser = arguments()
     options = parser.parse_args()
-    fine = True
-    try:
-        if options.table:
-            result, fine = run_table(parser, options)
-        else:
-            result = measure(exchange_of(options), options)
-            if not options.json:
-                print(" ".join(f"{value:.1f}" for value in result["message_ms"]))
-        if options.json:
-            print(json.dumps(result))
-        sys.stdout.flush()
-    except ValueError as error:
-        parser.error(str(error))
-    except (ChildError, on_ns3.NeverArrived, on_linux.RigError, OSError) as error:
-        print(f"tcp_path: {error}", file=sys.stderr)
-        with contextlib.suppress(OSError):
-            sys.stdout.close()
-        return 3
-    except KeyboardInterrupt:
-        return 130
-    return 0 if fine else 1
+    return carry_out(parser, options, lambda: run_table(parser, options) if options.table else run_exchange(options))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from benchmarks.errors import ArgumentsError
 from benchmarks.nr_rig.exchange import Load, UdpFlow
 from cosim.bridge.messages import Direction, Link, Topology, Transport
 from cosim.clock import NS_PER_MS, NS_PER_S
@@ -44,7 +45,7 @@ KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
-class ImpossibleCell(ValueError):
+class ImpossibleCell(ArgumentsError):
     """Options that make no cell; the text names the option, what is wrong and what is allowed."""
 
 

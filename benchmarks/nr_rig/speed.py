@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Literal
 
 import msgspec
 
+from benchmarks.child import answer
 from benchmarks.nr_rig.exchange import UdpFlow
 from benchmarks.nr_rig.point import BURST_BYTES, PATH, PAYLOAD_BYTES, WARM_UP_NS, Point
-from benchmarks.nr_rig.run import LAST_LINES, ROOT, RigError
 from cosim.bridge.messages import Direction, Link, Topology
 from cosim.bridge.nr_messages import NrAccess
 from cosim.clock import NS_PER_MS
@@ -39,17 +37,7 @@ class CpuTime(msgspec.Struct, frozen=True):
 
 def measure(asked: SpeedLoad) -> CpuTime:
     """CPU time of a new process. Raises RigError."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.nr_rig.speed_child"],
-        input=msgspec.json.encode(asked),
-        capture_output=True,
-        cwd=ROOT,
-        check=False,
-    )
-    if done.returncode != 0:
-        log = "\n".join(done.stderr.decode(errors="replace").splitlines()[-LAST_LINES:])
-        raise RigError(f"the measuring process ended with status {done.returncode}:\n{log}")
-    return msgspec.json.decode(done.stdout, type=CpuTime)
+    return answer("benchmarks.nr_rig.speed_child", asked, CpuTime)
 
 
 def loads(point: Point, measured_ns: dict[Kind, int]) -> dict[str, SpeedLoad]:

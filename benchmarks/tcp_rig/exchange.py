@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from benchmarks.errors import ArgumentsError
 from cosim.clock import NS_PER_MS
 
 MTU_BYTES = 1500
@@ -52,13 +53,13 @@ class Exchange:
         return self.gaps_ns[min(index, len(self.gaps_ns) - 1)]
 
     def check(self) -> None:
-        """Raises ValueError with what is wrong and what is allowed."""
+        """Raises ArgumentsError with what is wrong and what is allowed."""
         for name, segment, n_bytes in (
             ("--drop", self.drop, self.size_bytes),
             ("--drop-reply", self.drop_reply, self.reply_bytes),
         ):
             if segment > self.segments(n_bytes):
-                raise ValueError(f"{name} {segment}: the message has {self.segments(n_bytes)} segments")
+                raise ArgumentsError(f"{name} {segment}: the message has {self.segments(n_bytes)} segments")
 
 
 def primed(exchange: Exchange) -> Exchange:

@@ -22,6 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.child import environment
+from benchmarks.errors import RigError
 from benchmarks.tcp_rig.exchange import Exchange
 from benchmarks.tcp_rig.tun_link import LinkSide, TunLink
 from cosim.clock import NS_PER_MS, NS_PER_S, monotonic_ns, sleep_s
@@ -37,10 +39,6 @@ _ADDRESSES = {"client": "10.77.0.1", "server": "10.77.0.2"}
 _DEVICE = "tun0"
 _QUEUE_PACKETS = "20000"
 LONGEST_S = 300.0
-
-
-class RigError(Exception):
-    """The rig did not work; the text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +78,10 @@ def measure(exchange: Exchange, *, pcap: Path | None = None) -> Measurement:
         raise RigError(lack)
     request = json.dumps({"exchange": asdict(exchange), "pcap": None if pcap is None else str(pcap)})
     command = [sys.executable, "-m", "benchmarks.tcp_rig.on_linux", request]
-    root = Path(__file__).parents[2]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False, env=environment)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=LONGEST_S, check=False, env=environment()
+        )
     except subprocess.TimeoutExpired:
         raise RigError(f"the exchange took longer than {LONGEST_S:.0f} s") from None
     if done.returncode != 0:

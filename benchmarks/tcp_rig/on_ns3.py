@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.errors import RigError
 from benchmarks.tcp_rig.exchange import Exchange
 from cosim.bridge.child import Runtime
 from cosim.bridge.messages import Connected, Delivered, Delivery, Direction, Link, Topology, Transport
@@ -16,12 +17,8 @@ SILENCE_LIMIT_S = 240.0
 LONGEST_NS = 1_200 * NS_PER_S
 
 
-class NeverArrived(Exception):
-    """A message was given up by TCP; the text says which."""
-
-
 def measure(exchange: Exchange, directory: Path, *, pcap: Path | None = None) -> list[float]:
-    """Milliseconds of each measured message. Raises NeverArrived, ChildError."""
+    """Milliseconds of each measured message. Raises RigError, ChildError."""
     with _Client(exchange, directory, pcap) as client:
         now_ns = client.connect()
         if exchange.warmup_bytes:
@@ -82,7 +79,7 @@ class _Client:
             now_ns += 10 * NS_PER_MS
             self._seen += self._network.settle(now_ns)
             if now_ns > LONGEST_NS:
-                raise NeverArrived("the handshake was not answered")
+                raise RigError("the handshake was not answered")
         return max(now_ns, next(d.t_ns for d in self._seen if isinstance(d, Connected)))
 
     def lose(self, segment: int, *, up: bool, at_ns: int) -> None:
@@ -104,9 +101,9 @@ class _Client:
                 if isinstance(delivery, Delivered) and delivery.message == message:
                     return delivery.t_ns
             if now_ns >= at_ns + LONGEST_NS:
-                raise NeverArrived(f"message {message} of {n_bytes} bytes took more than {LONGEST_NS // NS_PER_S} s")
+                raise RigError(f"message {message} of {n_bytes} bytes took more than {LONGEST_NS // NS_PER_S} s")
             if not deliveries:
-                raise NeverArrived(f"TCP gave up message {message} of {n_bytes} bytes")
+                raise RigError(f"TCP gave up message {message} of {n_bytes} bytes")
 
     def _close(self) -> None:
         self._network.stop(politely=True)
