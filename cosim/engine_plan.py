@@ -11,8 +11,9 @@ from typing import Any
 from cosim.bridge import engine_messages as messages
 from cosim.clients.build import client_names
 from cosim.environment import vllm_hardware
+from cosim.profile.models import read_config
 from cosim.results.store import read_manifest
-from cosim.scenario.engines import RemoteHardware
+from cosim.scenario.engines import ConfigModel, RemoteHardware
 from cosim.scenario.engines import ReplayEngine as ReplaySettings
 from cosim.scenario.engines import StubEngine as StubSettings
 from cosim.scenario.engines import VllmEngine as VllmSettings
@@ -85,12 +86,14 @@ def host_plans(plans: list[EnginePlan]) -> dict[str, list[EnginePlan]]:
 
 
 def engine_spec(plan: EnginePlan, *, tls: bool) -> messages.EngineSpec:
-    """What an engine host is told of a vLLM engine."""
+    """What an engine host is told of a vLLM engine. Raises ConfigError for a model whose config cannot be read."""
     assert isinstance(plan.settings, VllmSettings)
     model = plan.settings.model
-    wanted: messages.SyntheticModel | messages.HubModel
+    wanted: messages.SyntheticModel | messages.ConfigModel | messages.HubModel
     if isinstance(model, str):
         wanted = messages.HubModel(model)
+    elif isinstance(model, ConfigModel):
+        wanted = messages.ConfigModel(*read_config(model.config))
     else:
         wanted = messages.SyntheticModel(**model.model_dump(exclude={"kind"}))
     return messages.EngineSpec(plan.name, wanted, plan.settings.served_name, plan.settings.args, tls)

@@ -1,4 +1,4 @@
-"""What a run needs beyond a valid file: packages, a policy, engine arguments that vLLM has."""
+"""What a run needs beyond a valid file: packages, a policy, models, engine arguments that vLLM has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from cosim.bridge.keys import KeyFileError, client_keys
 from cosim.engine_plan import EnginePlan, engine_plans, engine_spec, host_plans
 from cosim.environment import vllm_hardware
 from cosim.placement.base import known_policies, load_policy
-from cosim.scenario.engines import VllmEngine
+from cosim.profile.models import ConfigError, read_config
+from cosim.scenario.engines import ConfigModel, VllmEngine
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.load import Loaded
 
@@ -48,6 +49,7 @@ def check_names(loaded: Loaded, *, replay: bool = False) -> None:
     problems = [*_placement_problems(loaded)]
     if not replay:
         problems += _key_problems(loaded)
+        problems += _model_problems(loaded)
     if not replay and find_spec("vllm") is not None:
         problems += _engine_problems(loaded)
     if problems:
@@ -81,6 +83,17 @@ def _key_problems(loaded: Loaded) -> Iterator[Problem]:
             yield loaded.problem(place, f"another key for {plan.remote.address}", keys[plan.remote.address])
 
 
+def _model_problems(loaded: Loaded) -> Iterator[Problem]:
+    """Models by config.json: names that are not shipped, files that are no config."""
+    for plan in engine_plans(loaded.scenario):
+        if isinstance(plan.settings, VllmEngine) and isinstance(plan.settings.model, ConfigModel):
+            try:
+                read_config(plan.settings.model.config)
+            except ConfigError as error:
+                what = error.what if error.place is None else f"{error.place}: {error.what}"
+                yield loaded.problem(("tiers", plan.tier, "engine", "model", "config"), what, error.allowed)
+
+
 def _engine_problems(loaded: Loaded) -> Iterator[Problem]:
     build = vllm_hardware()
     for plan in engine_plans(loaded.scenario):
@@ -95,7 +108,12 @@ def _engine_problems(loaded: Loaded) -> Iterator[Problem]:
 def _argument_problems(loaded: Loaded, plan: EnginePlan) -> Iterator[Problem]:
     from cosim.inference.vllm_arguments import argument_errors
 
-    for error in argument_errors(engine_spec(plan, tls=False)):
+    try:
+        spec = engine_spec(plan, tls=False)
+    except ConfigError:
+        # The model's own problem.
+        return
+    for error in argument_errors(spec):
         keys = ("tiers", plan.tier, "engine", "args", error.argument)
         near = f"did you mean {' or '.join(error.matches)}? " if error.matches else ""
         yield loaded.problem(

@@ -14,6 +14,7 @@ import sys
 from typing import Any
 
 from cosim.bridge.engine_messages import (
+    ConfigModel,
     EngineRequest,
     EngineSpec,
     EnginesReady,
@@ -26,7 +27,7 @@ from cosim.bridge.engine_messages import (
 from cosim.bridge.errors import MessageError
 from cosim.bridge.messages import PROTOCOL_VERSION
 from cosim.bridge.peer import serve
-from cosim.inference import cpu_generators, synthetic_model, vllm_arguments
+from cosim.inference import config_model, cpu_generators, synthetic_model, vllm_arguments
 from cosim.inference.conditions import ConditionsMeter
 from cosim.inference.vllm_engine import SteppedEngine
 from cosim.words import WORDS
@@ -98,6 +99,9 @@ def _make_engine(spec: EngineSpec, hardware: str, seed: int) -> SteppedEngine:
 
     if isinstance(spec.model, SyntheticModel):
         model, images = str(synthetic_model.make_model(spec.model)), synthetic_model.has_vision(spec.model)
+    elif isinstance(spec.model, ConfigModel):
+        folder = config_model.make_model(spec.model, executed=spec.executor is None)
+        model, images = str(folder), config_model.has_vision(spec.model)
     else:
         model, images = spec.model.name, False
     config, log_stats = vllm_arguments.make_config(spec, model, hardware=hardware, seed=seed, images=images)

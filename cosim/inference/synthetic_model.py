@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.bridge.engine_messages import SyntheticModel
-from cosim.inference import synthetic_tokenizer
+from cosim.inference import image_processor, synthetic_tokenizer
+from cosim.inference.model_folder import made_once, user_cache
 from cosim.words import WORDS
 
 HEAD_SIZE = 64
@@ -31,9 +29,6 @@ MAX_POSITION_EMBEDDINGS = 32_768
 PATCH_SIZE = 14
 SPATIAL_MERGE_SIZE = 2
 TEMPORAL_PATCH_SIZE = 2
-# As published with Qwen2.5-VL; a larger image is scaled down to this.
-_MAX_PIXELS = 16_384 * 28 * 28
-_MIN_PIXELS = 4 * 28 * 28
 _WEIGHT_STD = 0.02
 
 ARCHITECTURES = {
@@ -51,21 +46,8 @@ def make_model(spec: SyntheticModel, *, cache: Path | None = None, words: tuple[
     `words` are single tokens when joined by single spaces. Raises ValueError naming the key that does not fit.
     """
     check(spec)
-    folder = (cache or _user_cache()) / _key(spec, words)
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix="draft-", dir=folder.parent))
-    try:
-        _write(spec, words, draft)
-        draft.rename(folder)
-    except OSError:
-        # Another process may have put its copy there first; a rename onto a folder that is not empty fails.
-        if not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return folder
+    folder = (cache or user_cache() / "models") / _key(spec, words)
+    return made_once(folder, lambda draft: _write(spec, words, draft))
 
 
 def check(spec: SyntheticModel) -> None:
@@ -92,14 +74,10 @@ def has_vision(spec: SyntheticModel) -> bool:
     return spec.architecture == "qwen2_5_vl"
 
 
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cosim" / "models"
-
-
 def _key(spec: SyntheticModel, words: tuple[str, ...]) -> str:
     # The code is part of the key: a folder made by an earlier version of it is another model.
     digest = hashlib.sha256(msgspec.json.encode([spec, words]))
-    for module in (__file__, synthetic_tokenizer.__file__):
+    for module in (__file__, image_processor.__file__, synthetic_tokenizer.__file__):
         digest.update(Path(module).read_bytes())
     return f"{spec.architecture}-{spec.hidden_size}x{spec.layers}-{digest.hexdigest()[:16]}"
 
@@ -111,8 +89,14 @@ def _write(spec: SyntheticModel, words: tuple[str, ...], folder: Path) -> None:
     config = _config(spec, tokens)
     (folder / "config.json").write_text(json.dumps(config, indent=1))
     if has_vision(spec):
-        for name, kind in (("preprocessor_config", "image"), ("video_preprocessor_config", "video")):
-            (folder / f"{name}.json").write_text(json.dumps(_preprocessor_config(kind), indent=1))
+        image_processor.write(
+            folder,
+            patch_size=PATCH_SIZE,
+            merge_size=SPATIAL_MERGE_SIZE,
+            temporal_patch_size=TEMPORAL_PATCH_SIZE,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.5, 0.5, 0.5),
+        )
     tensors = {name: _tensor(spec.seed, name, shape) for name, shape in _shapes(config)}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
@@ -167,28 +151,6 @@ def _config(spec: SyntheticModel, tokens: dict[str, int]) -> dict[str, Any]:
         "video_token_id": tokens["<|video_pad|>"],
         "tie_word_embeddings": True,
         "dtype": "bfloat16",
-    }
-
-
-def _preprocessor_config(kind: str) -> dict[str, Any]:
-    processor = {"image": "Qwen2VLImageProcessor", "video": "Qwen2VLVideoProcessor"}[kind]
-    return {
-        f"{kind}_processor_type": processor,
-        "processor_class": "Qwen2_5_VLProcessor",
-        "patch_size": PATCH_SIZE,
-        "merge_size": SPATIAL_MERGE_SIZE,
-        "temporal_patch_size": TEMPORAL_PATCH_SIZE,
-        "do_resize": True,
-        "do_rescale": True,
-        "do_normalize": True,
-        "do_convert_rgb": True,
-        "image_mean": [0.5, 0.5, 0.5],
-        "image_std": [0.5, 0.5, 0.5],
-        "rescale_factor": 1 / 255,
-        "resample": 3,
-        "size": {"shortest_edge": _MIN_PIXELS, "longest_edge": _MAX_PIXELS},
-        "min_pixels": _MIN_PIXELS,
-        "max_pixels": _MAX_PIXELS,
     }
 
 

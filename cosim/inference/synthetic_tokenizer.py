@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import string
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +44,11 @@ def write(folder: Path, vocabulary_size: int, words: tuple[str, ...], *, images:
     merges = _with_words(merges, words, vocabulary_size - len(alphabet))
     # Two merges may make the same token.
     vocabulary = list(dict.fromkeys([*alphabet, *(left + right for left, right in merges)]))
-    # Every id that the model can sample must have a token.
-    fillers = [f"<|unused_{index}|>" for index in range(vocabulary_size - len(vocabulary))]
+    # Every id that the model can sample must have a token; no text is encoded as these.
+    taken = set(vocabulary)
+    fillers = itertools.islice((word for word in _letters() if word not in taken), vocabulary_size - len(vocabulary))
     ids = {token: index for index, token in enumerate([*vocabulary, *fillers])}
-    special = [*SPECIAL_TOKENS, *fillers]
-    (folder / "tokenizer.json").write_text(json.dumps(_tokenizer_json(ids, merges, special)))
+    (folder / "tokenizer.json").write_text(json.dumps(_tokenizer_json(ids, merges)))
     config: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": "<|im_end|>",
@@ -65,6 +68,13 @@ def write(folder: Path, vocabulary_size: int, words: tuple[str, ...], *, images:
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1))
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
     return {token: ids[token] for token in SPECIAL_TOKENS}
+
+
+def _letters() -> Iterator[str]:
+    """A space and letters, four and more: about as long as what a token of a published vocabulary says."""
+    for length in itertools.count(4):
+        for letters in itertools.product(string.ascii_lowercase, repeat=length):
+            yield _SPACE + "".join(letters)
 
 
 def _train(vocabulary_size: int) -> dict[str, Any]:
@@ -124,7 +134,7 @@ def _pieces(text: str, ranks: dict[Merge, int]) -> list[str]:
     return pieces
 
 
-def _tokenizer_json(ids: dict[str, int], merges: list[Merge], special: list[str]) -> dict[str, Any]:
+def _tokenizer_json(ids: dict[str, int], merges: list[Merge]) -> dict[str, Any]:
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     return {
         "version": "1.0",
@@ -140,7 +150,7 @@ def _tokenizer_json(ids: dict[str, int], merges: list[Merge], special: list[str]
                 "normalized": False,
                 "special": True,
             }
-            for token in special
+            for token in SPECIAL_TOKENS
         ],
         "normalizer": None,
         "pre_tokenizer": byte_level,

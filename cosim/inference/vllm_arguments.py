@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cosim.bridge.engine_messages import EngineSpec, HubModel
+from cosim.bridge.engine_messages import ConfigModel, EngineSpec, HubModel
 
 MIB = 1 << 20
 CPU_KV_CACHE_BYTES = 256 * MIB
@@ -91,6 +91,8 @@ def make_config(spec: EngineSpec, model: str, *, hardware: str, seed: int, image
     }
     if hardware == "cpu":
         chosen |= CPU_DEFAULTS
+    if isinstance(spec.model, ConfigModel):
+        chosen["load_format"] = "dummy"
     if images:
         chosen["limit_mm_per_prompt"] = {"image": 4, "video": 0}
     arguments: dict[str, Any] = {**chosen, **spec.args, "model": model}

@@ -12,6 +12,12 @@ from typing import Any
 SHIPPED = Path(__file__).resolve().parent / "models"
 # What the shape of a transformer cannot be without, under the names that most decoders have for it.
 _SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+_VISION_SIZES = ("depth", "hidden_size", "patch_size", "spatial_merge_size", "temporal_patch_size")
+# Models that take images and whose image processor we know (cosim.inference.image_processor).
+_WITH_IMAGES = "qwen2_5_vl"
+# 256 bytes, special tokens, and the words of synthetic prompts with a token for each.
+LEAST_VOCABULARY = 1536
+_MISSING = "is missing"
 
 
 class ConfigError(Exception):
@@ -63,7 +69,7 @@ def check_config(text: str, place: str) -> None:
     if not isinstance(config, dict):
         raise ConfigError("is no JSON object", "give the config.json of a model", place)
     for key, what, allowed in _faults(config):
-        line = _line_of(text, key.rpartition(".")[2])
+        line = _line_of(text, key.split(".")[:-1] if what == _MISSING else key.split("."))
         raise ConfigError(f"{key}: {what}", allowed, place if line is None else f"{place}:{line}")
 
 
@@ -73,24 +79,39 @@ def _faults(config: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     if not (isinstance(architectures, list) and architectures and all(isinstance(name, str) for name in architectures)):
         yield "architectures", "names no architecture", 'as in ["Qwen3ForCausalLM"]; give the config.json of a model'
     if not isinstance(config.get("model_type"), str):
-        yield "model_type", "is missing" if "model_type" not in config else "is no text", "as in 'qwen3'"
-    prefix, text = "", config
+        yield "model_type", _MISSING if "model_type" not in config else "is no text", "as in 'qwen3'"
     for part in ("text_config", "vision_config"):
         if part in config and not isinstance(config[part], dict):
             yield part, "is no JSON object", "the shape of that part of the model"
-    if isinstance(config.get("text_config"), dict):
-        prefix, text = "text_config.", config["text_config"]
-    for key in _SIZES:
-        value = text.get(key)
-        if key not in text:
-            yield prefix + key, "is missing", "the config.json of a decoder has it"
-        elif isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            yield prefix + key, f"{value!r} is no size", "a whole number from 1 on"
+    if "text_config" in config:
+        yield from _size_faults("text_config.", config["text_config"], _SIZES)
+    else:
+        yield from _size_faults("", config, _SIZES)
+    if "vision_config" in config:
+        if config["model_type"] != _WITH_IMAGES:
+            what = f"the image processor of a {config['model_type']} is not known here"
+            yield "vision_config", what, f"allowed: {_WITH_IMAGES}, or a model without images"
+        yield from _size_faults("vision_config.", config["vision_config"], _VISION_SIZES)
 
 
-def _line_of(text: str, key: str) -> int | None:
-    found = re.search(rf'"{re.escape(key)}"\s*:', text)
-    return None if found is None else text.count("\n", 0, found.start()) + 1
+def _size_faults(prefix: str, part: dict[str, Any], keys: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
+    for key in keys:
+        least = LEAST_VOCABULARY if key == "vocab_size" else 1
+        value = part.get(key)
+        if key not in part:
+            yield prefix + key, _MISSING, "the config.json of a published model has it"
+        elif isinstance(value, bool) or not isinstance(value, int) or value < least:
+            yield prefix + key, f"{value!r} is no size", f"a whole number from {least} on"
+
+
+def _line_of(text: str, keys: list[str]) -> int | None:
+    """Line of the innermost of nested keys that is found."""
+    at, line = 0, None
+    for key in keys:
+        found = re.compile(rf'"{re.escape(key)}"\s*:').search(text, at)
+        if found is not None:
+            at, line = found.end(), text.count("\n", 0, found.start()) + 1
+    return line
 
 
 def _nearest_first(name: str) -> list[str]:
