@@ -352,9 +352,5 @@ def objectives(scenario: Scenario, plans: list[EnginePlan]) -> dict[str, Any]:
             }
             for name, tier in scenario.tiers.items()
         },
-        "loop": {group.name: _loop(group) for group in scenario.clients},
+        "loop": {group.name: "closed" if group.closed_loop else "open" for group in scenario.clients},
     }
-
-
-def _loop(group: Any) -> str:
-    return "closed" if group.kind == "chat" and group.arrivals.kind == "closed" else "open"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from cosim.clients.backoff import Backoff
-from cosim.scenario.clients import ClientGroup
+from cosim.scenario.group import Group
 
 OnOverrun = Literal["overlap", "skip", "queue"]
 
@@ -42,7 +42,14 @@ class Question:
 
 
 def ask(
-    group: ClientGroup, *, client: str, index: int, t_scheduled_ns: int, make_body: Callable[[], bytes]
+    group: Group,
+    *,
+    client: str,
+    index: int,
+    t_scheduled_ns: int,
+    prompt_tokens: int,
+    output_tokens: int,
+    make_body: Callable[[], bytes],
 ) -> Question:
     """The question with a number of a client, with what its group says of every question."""
     return Question(
@@ -50,8 +57,8 @@ def ask(
         client=client,
         tier=group.tier,
         t_scheduled_ns=t_scheduled_ns,
-        prompt_tokens=group.prompt_tokens,
-        output_tokens=group.output_tokens,
+        prompt_tokens=prompt_tokens,
+        output_tokens=output_tokens,
         timeout_ns=group.timeout,
         cancel_after_ns=group.cancel_after,
         cancel_after_chunks=group.cancel_after_chunks,

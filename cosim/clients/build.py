@@ -25,12 +25,15 @@ def build_clients(
     clients: list[Client] = []
     for group in groups:
         for index, name in enumerate(client_names(group)):
-            model = models[group.tier]
+            model, start_ns = models[group.tier], group.joins_at(index)
+            last_ns = end_ns if group.leave is None else min(end_ns, group.leave)
             if isinstance(group, Frames):
                 source = _source(group, name, seed) if images else None
-                clients.append(FramesClient(group, index, seed=seed, end_ns=end_ns, model=model, source=source))
+                clients.append(
+                    FramesClient(group, index, seed=seed, start_ns=start_ns, end_ns=last_ns, model=model, source=source)
+                )
             else:
-                clients.append(ChatClient(group, index, seed=seed, end_ns=end_ns, model=model))
+                clients.append(ChatClient(group, index, seed=seed, start_ns=start_ns, end_ns=last_ns, model=model))
     return clients
 
 

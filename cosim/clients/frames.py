@@ -13,7 +13,7 @@ from cosim.scenario.clients import Frames
 
 
 class FramesClient:
-    """One camera: frame k is due at phase + k * period * (1 + drift) + capture jitter.
+    """One camera from `start_ns` to `end_ns`: frame k is due at phase + k * period * (1 + drift) + capture jitter.
 
     Phase, drift and jitter are drawn by seed, so that a period which divides the radio's does not lock to it.
     """
@@ -21,7 +21,15 @@ class FramesClient:
     closed_loop = False
 
     def __init__(
-        self, group: Frames, index: int, *, seed: int, end_ns: int, model: str, source: FrameSource | None
+        self,
+        group: Frames,
+        index: int,
+        *,
+        seed: int,
+        start_ns: int,
+        end_ns: int,
+        model: str,
+        source: FrameSource | None,
     ) -> None:
         self.name = f"{group.name}-{index}"
         self.group = group.name
@@ -33,15 +41,15 @@ class FramesClient:
         self._source = source
         self.backoff = Backoff(seed, self.name)
         clock = stream(seed, "frames-clock", self.name)
-        self._phase_ns = int(clock.integers(0, group.period))
+        self._phase_ns = start_ns + int(clock.integers(0, group.period))
         self._period_ns = group.period * (1 + clock.uniform(-group.drift_ppm, group.drift_ppm) * 1e-6)
         self._jitter = stream(seed, "frames-jitter", self.name)
         self._words = stream(seed, "frames-text", self.name)
         self._count = 0
-        self._last_ns = 0
+        self._last_ns = start_ns
 
     def next_question(self, not_before_ns: int) -> Question | None:
-        """The next frame's; None after the end of the run's duration."""
+        """The next frame's; None after the client's end."""
         del not_before_ns
         index = self._count
         nominal_ns = self._phase_ns + round(index * self._period_ns)
@@ -49,7 +57,7 @@ class FramesClient:
             return None
         self._count += 1
         jitter_ns = round(self._jitter.normal(0, self._settings.jitter)) if self._settings.jitter else 0
-        # Capture times keep their order, and none lies before the epoch.
+        # Capture times keep their order, and none lies before the client is there.
         self._last_ns = max(self._last_ns, nominal_ns + jitter_ns)
         text = text_of(self._settings.prompt_tokens, self._words)
         return ask(
@@ -57,6 +65,8 @@ class FramesClient:
             client=self.name,
             index=index,
             t_scheduled_ns=self._last_ns,
+            prompt_tokens=self._settings.prompt_tokens,
+            output_tokens=self._settings.output_tokens,
             make_body=lambda: self._body(index, text),
         )
 

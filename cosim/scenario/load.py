@@ -100,6 +100,10 @@ def _idle_parts(scenario: Scenario) -> Iterator[str]:
         if name not in asked and scenario.placement.kind == "fixed":
             yield f"tiers.{name}: no client asks this tier"
     end_ns = scenario.warmup + scenario.duration
+    for index, group in enumerate(scenario.clients):
+        late = group.count - sum(group.joins_at(k) < end_ns for k in range(group.count))
+        if late:
+            yield f"clients.{index}.join: {late} client(s) join after the last request is issued, at {end_ns / 1e9:g} s"
     for index, entry in enumerate(scenario.timeline):
         if entry.at >= end_ns:
             yield f"timeline.{index}: comes after the last request is issued, at {end_ns / 1e9:g} s"

@@ -36,7 +36,8 @@ def test_the_bounds_are_the_openai_sdks(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_sdk_tries_as_often_as_a_scenario_does_unless_told_otherwise() -> None:
     constants = pytest.importorskip("openai._constants", reason="the openai SDK is not installed")
-    from cosim.scenario.clients import Chat, ClosedLoop
+    from cosim.scenario.arrivals import ClosedLoop
+    from cosim.scenario.clients import Chat
 
     group: Any = Chat(name="u", kind="chat", tier="edge", arrivals=ClosedLoop(kind="closed"))
     assert group.max_retries == constants.DEFAULT_MAX_RETRIES

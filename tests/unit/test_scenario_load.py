@@ -62,7 +62,7 @@ def test_the_resolved_copy_has_every_default_with_its_unit(tmp_path: Path) -> No
         "loss": "0%",
         "queue": None,
     }
-    assert data["clients"][0]["arrivals"] == {"kind": "constant", "rate": "10/s"}
+    assert data["clients"][0]["arrivals"] == {"kind": "constant", "rate": "10/s", "rate_changes": []}
 
 
 def test_the_hash_is_of_what_is_meant_not_of_how_it_is_written(tmp_path: Path) -> None:
