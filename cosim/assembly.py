@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from cosim import wire
+from cosim.balancing import BALANCERS, Balancer
 from cosim.bridge.child import Runtime
 from cosim.bridge.keys import client_keys
 from cosim.bridge.messages import Topology
@@ -46,13 +47,20 @@ class TierSite:
 
     path: str | None
     servings: dict[str | None, Serving]
+    balancer: Balancer | None
     size: Callable[[Question], int]
     tls: bool
     http2: bool
 
-    def serving(self, client: str) -> Serving:
-        """The client's own engine, or the one that all share."""
-        return self.servings.get(client) or self.servings[None]
+    def only_serving(self, client: str) -> Serving | None:
+        """The client's own engine, or the one that all share; None where a balancer chooses."""
+        return None if self.balancer else self.servings.get(client) or self.servings[None]
+
+    def choose_serving(self, question: Question) -> Serving:
+        """The engine that takes a prompt which has arrived now."""
+        if self.balancer is not None:
+            return self.balancer.choose(question)
+        return self.servings.get(question.client) or self.servings[None]
 
     def wire_bytes(self, question: Question) -> int:
         """Size of a request on the wire."""
@@ -145,8 +153,12 @@ class Assembly:
         """Tiers with their engines."""
         sites = {}
         for name, tier in self.scenario.tiers.items():
-            of_tier = {plan.client: servings[plan.name] for plan in self._plans if plan.tier == name}
-            sites[name] = TierSite(tier.path, of_tier, self._sizes(name), self._tls(name), self._http2(name))
+            plans = [plan for plan in self._plans if plan.tier == name]
+            of_tier = {plan.client: servings[plan.name] for plan in plans}
+            balancer = None
+            if tier.replicas > 1:
+                balancer = BALANCERS[tier.balancing]([servings[plan.name] for plan in plans])
+            sites[name] = TierSite(tier.path, of_tier, balancer, self._sizes(name), self._tls(name), self._http2(name))
         return sites
 
     def clients(self) -> list[Client]:

@@ -39,8 +39,11 @@ class Site(Protocol):
     def path(self) -> str | None:
         """The WAN path to its server; None: beside the client."""
 
-    def serving(self, client: str) -> Serving:
-        """The engine that answers a client."""
+    def only_serving(self, client: str) -> Serving | None:
+        """The engine that has to answer a client; None where a balancer chooses one for each prompt that arrives."""
+
+    def choose_serving(self, question: Question) -> Serving:
+        """The engine that takes a prompt which has arrived now."""
 
     def wire_bytes(self, question: Question) -> int:
         """Size of the request on the wire."""
@@ -195,7 +198,7 @@ class Conductor:
             raise PlacementError(f"the placement policy chose {request.tier!r}, which is no tier; mend the policy")
         self._in_flight[request.tier] += 1
         site = self._sites[request.tier]
-        request.serving = site.serving(question.client)
+        request.serving = site.only_serving(question.client)
         request.prompt_bytes = site.wire_bytes(question)
         self._recorder.step(PromptRecord(question.request_id, request.prompt_bytes))
         self._start_timer(request, question.timeout_ns, "timeout", f"no answer within {question.timeout_ns} ns")
@@ -206,15 +209,19 @@ class Conductor:
     def _attempt(self, request: Request) -> None:
         """Put a request's bytes on the way, for the first time or again."""
         assert request.tier is not None
-        assert request.serving is not None
         request.attempts += 1
         request.bytes_up += request.prompt_bytes
         request.attempt = Attempt(request, request.attempts, self.clock.now_ns)
         path = self._sites[request.tier].path
         if path is None:
-            request.serving.take(request.attempt, self.clock.now_ns)
+            self._take(request.attempt, self.clock.now_ns)
         else:
             self.http.send(request.attempt, path)
+
+    def _take(self, attempt: Attempt, t_ns: int) -> None:
+        """An engine gets a prompt that is complete at its server."""
+        site = self._sites[attempt.request.tier or ""]
+        site.choose_serving(attempt.request.question).take(attempt, t_ns)
 
     def _retry(self, request: Request) -> None:
         self._observe(self.clock.now_ns, f"retry {request.request_id}")
@@ -233,8 +240,8 @@ class Conductor:
         attempt = request.attempt
         if attempt is not None and attempt.connection is not None:
             self.http.abandon(attempt)  # First: what the client sends next comes after it.
-        elif attempt is not None and request.serving is not None:
-            request.serving.abort(attempt)
+        elif attempt is not None and attempt.serving is not None:
+            attempt.serving.abort(attempt)
         self._end(request, status, error)
 
     def _end(self, request: Request, status: Status, error: str | None = None) -> None:
@@ -253,13 +260,13 @@ class Conductor:
         self._recorder.request(record)
         self._observe(now_ns, f"end {request.request_id} {status}")
         self._progress(now_ns, request)
-        if request.serving is not None and request.tier is not None:
+        if request.attempts and request.tier is not None:
             self._in_flight[request.tier] -= 1
         self._release_client(request)
 
     def _release_client(self, request: Request) -> None:
         state = self._clients[request.question.client]
-        if request.serving is not None or request.status == "rejected":
+        if request.attempts or request.status == "rejected":
             state.in_flight -= 1
             if state.held:
                 self._send(state.held.popleft())
@@ -271,13 +278,12 @@ class Conductor:
     def on_prompt(self, attempt: Attempt, t_ns: int) -> None:
         """A prompt is complete at its server."""
         self._observe(t_ns, f"prompt {attempt.id}")
-        assert attempt.request.serving is not None
-        attempt.request.serving.take(attempt, t_ns)
+        self._take(attempt, t_ns)
 
     def on_abandoned(self, attempt: Attempt) -> None:
         """The server sees that a client has gone."""
-        assert attempt.request.serving is not None
-        attempt.request.serving.abort(attempt)
+        assert attempt.serving is not None
+        attempt.serving.abort(attempt)
 
     def on_broken(self, attempt: Attempt, text: str) -> None:
         """A connection broke under a request: try again, as the openai SDK does before the answer has begun."""

@@ -22,7 +22,7 @@ from cosim.scenario.model import Scenario
 
 @dataclass(frozen=True, slots=True)
 class EnginePlan:
-    """One engine: its name, its tier, and for an engine per client whose it is."""
+    """One engine, perhaps of several replicas: its name, its tier, and for an engine per client whose it is."""
 
     name: str
     tier: str
@@ -71,7 +71,8 @@ def engine_plans(scenario: Scenario, recorded: Mapping[str, str] = MappingProxyT
                 EnginePlan(f"{name}/{client}", name, client, tier.engine, recorded.get(name)) for client in clients
             ]
         elif clients:
-            plans.append(EnginePlan(name, name, None, tier.engine, recorded.get(name)))
+            names = [name] if tier.replicas == 1 else [f"{name}/replica-{index}" for index in range(tier.replicas)]
+            plans += [EnginePlan(replica, name, None, tier.engine, recorded.get(name)) for replica in names]
     return plans
 
 

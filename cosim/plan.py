@@ -26,6 +26,9 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
     for role, members in host_plans(plans).items():
         where = " on the engine host there" if members[0].remote else ""
         yield f"  {role}: a process{where} with {', '.join(plan.name for plan in members)}"
+    for name, tier in scenario.tiers.items():
+        if tier.replicas > 1:
+            yield f"  {name}: {tier.replicas} replicas behind a {tier.balancing} load balancer that takes no time"
     if scenario.network.kind == "pipe" and not host_plans(plans):
         yield "  no process: network and engines are doubles in process"
     yield "would send"

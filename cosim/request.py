@@ -22,15 +22,17 @@ SERVER_STAGES = ("frontend", "queue", "prefill", "decode", "egress")
 class Attempt:
     """One try of a request: its connection and its way through the server. A time is None until it is reached.
 
-    `number` counts from 1. `t_prompt_ns`: the last byte was readable at the server. `t_scheduler_ns`: the front end had
-    handed it to the scheduler. `t_first_step_ns`: its first step started. `t_prefill_ns`, `t_decode_ns`: the steps that
-    yielded its first and last token ended. `t_egress_ns`: its last chunk was written. All are ns since the epoch.
+    `number` counts from 1. `serving`: the engine that took its prompt. `t_prompt_ns`: the last byte was readable at the
+    server. `t_scheduler_ns`: the front end had handed it to the scheduler. `t_first_step_ns`: its first step started.
+    `t_prefill_ns`, `t_decode_ns`: the steps that yielded its first and last token ended. `t_egress_ns`: its last chunk
+    was written. All are ns since the epoch.
     """
 
     request: Request
     number: int
     t_sent_ns: int
     connection: Connection | None = None
+    serving: Serving | None = None
 
     t_prompt_ns: int | None = None
     t_scheduler_ns: int | None = None
@@ -89,7 +91,10 @@ class Attempt:
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """A question on its way, over one attempt or more; `attempt` is the one under way, if any."""
+    """A question on its way, over one attempt or more; `attempt` is the one under way, if any.
+
+    `serving`: the engine that has to answer it; None where a balancer chooses one when a prompt arrives.
+    """
 
     question: Question
     t_sent_ns: int
@@ -137,7 +142,9 @@ class Request:
 
     def record(self, t_end_ns: int, *, error: str | None, warmup: bool, hops: tuple[str, ...]) -> RequestRecord:
         """The line of requests.jsonl."""
-        question, engine = self.question, self.serving.engine if self.serving else None
+        question = self.question
+        serving = (self.attempt.serving if self.attempt else None) or self.serving
+        engine = serving.engine if serving else None
         first_ns = self.chunk_times_ns[0] if self.chunk_times_ns else None
         ttft_ns = first_ns - self.t_sent_ns if first_ns is not None else None
         e2el_ns = t_end_ns - self.t_sent_ns

@@ -108,6 +108,7 @@ class Serving:
         self._origin: Origin
         self._frontend: Fifo[Attempt] = Fifo(agenda, self._render, self._rendered)
         self._egress: Fifo[tuple[Attempt, Tokens]] = Fifo(agenda, self._encode, self._encoded)
+        self._present: set[Attempt] = set()
         self._scheduled: dict[str, Attempt] = {}
         self._stepping = False
         self._steps = 0
@@ -117,19 +118,30 @@ class Serving:
         """Say where requests come from and answers go."""
         self._origin = origin
 
+    @property
+    def requests(self) -> int:
+        """Requests in front end, scheduler and egress; one that was aborted is gone at once."""
+        return len(self._present)
+
     def take(self, attempt: Attempt, now_ns: int) -> None:
         """The request's last byte is here: queue it at the front end."""
         attempt.t_prompt_ns = now_ns
+        attempt.serving = self
+        self._present.add(attempt)
         self._frontend.put(attempt)
         self._origin.stir(self)
 
     def abort(self, attempt: Attempt) -> None:
         """The server noticed that nobody waits for the answer; a step under way ends first."""
-        attempt.left_server = True
+        self._leave(attempt)
         self._frontend.drop(lambda job: job is attempt)
         self._egress.drop(lambda job: job[0] is attempt)
         self._scheduled.pop(attempt.id, None)
         self.engine.abort(attempt.id)
+
+    def _leave(self, attempt: Attempt) -> None:
+        attempt.left_server = True
+        self._present.discard(attempt)
 
     def start_workers(self, now_ns: int) -> bool:
         """Begin what the front end and the egress can begin now; whether anything began."""
@@ -191,7 +203,7 @@ class Serving:
         return result.duration_ns
 
     def _refuse(self, attempt: Attempt, now_ns: int, duration_ns: int, source: StepSource, text: str) -> int:
-        attempt.left_server = True
+        self._leave(attempt)
         record = FrontendRecord(self.engine.name, attempt.id, now_ns, duration_ns, source, None, None, 0, 0, 0, text)
         self._recorder.step(record)
         end_ns = now_ns + duration_ns
@@ -241,7 +253,7 @@ class Serving:
             return
         if tokens.finish_reason is not None:
             attempt.t_egress_ns = now_ns
-            attempt.left_server = True
+            self._leave(attempt)
         self._observe(now_ns, f"egress {attempt.id}")
         self._origin.on_chunk(attempt, tokens, now_ns)
 

@@ -89,6 +89,7 @@ class ProfiledExecutor(Section):
 
 
 Sharing = Literal["isolated", "timeslice"]
+Balancing = Literal["round-robin", "least-loaded", "session-affinity"]
 
 
 HardwareName = Annotated[

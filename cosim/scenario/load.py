@@ -99,6 +99,8 @@ def _idle_parts(scenario: Scenario) -> Iterator[str]:
     for name in scenario.tiers:
         if name not in asked and scenario.placement.kind == "fixed":
             yield f"tiers.{name}: no client asks this tier"
+        if scenario.tiers[name].replicas == 1 and scenario.tiers[name].balancing != "round-robin":
+            yield f"tiers.{name}.balancing: has nothing to choose from, since replicas is 1"
     end_ns = scenario.warmup + scenario.duration
     for index, group in enumerate(scenario.clients):
         late = group.count - sum(group.joins_at(k) < end_ns for k in range(group.count))

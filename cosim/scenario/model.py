@@ -9,10 +9,10 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from cosim.scenario.clients import ClientGroup
-from cosim.scenario.engines import Engine
+from cosim.scenario.engines import Balancing, Engine
 from cosim.scenario.network import Network
 from cosim.scenario.nr import NrAccess
-from cosim.scenario.section import Finding, Name, Section, problems
+from cosim.scenario.section import Finding, Name, Section, problem, problems
 from cosim.scenario.units import Change, Duration, PositiveDuration, Ratio
 
 SCHEMA_VERSION = 1
@@ -30,6 +30,18 @@ class Tier(Section):
     engine: Engine
     path: Name | None = Field(None, description="Name of a path under network.paths; none: local to the client.")
     per_client: bool = Field(False, description="One engine for each client instead of one for all.")
+    replicas: int = Field(1, ge=1, le=256, description="Equal engines behind one load balancer, which takes no time.")
+    balancing: Balancing = Field(
+        "round-robin",
+        description="Which replica takes a prompt when it arrives: each in turn; the one with the fewest requests in "
+        "it, of equal ones the first; or the one that had the session (of a client without sessions: the client).",
+    )
+
+    @model_validator(mode="after")
+    def _one_reason_for_many(self) -> Tier:
+        if self.per_client and self.replicas > 1:
+            raise problem(("replicas",), "given beside per_client", "one of the two")
+        return self
 
 
 class Placement(Section):

@@ -38,6 +38,11 @@ def engines() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def replicas() -> st.SearchStrategy[dict[str, Any]]:
+    kinds = st.sampled_from(["round-robin", "least-loaded", "session-affinity"])
+    return st.fixed_dictionaries({"replicas": st.integers(1, 3), "balancing": kinds})
+
+
 ARRIVALS = st.sampled_from(
     [
         {"kind": "poisson", "rate": "30/s"},
@@ -63,7 +68,7 @@ def gives_up() -> st.SearchStrategy[dict[str, Any]]:
 def scenarios(draw: st.DrawFn) -> dict[str, Any]:
     tiers = {
         "device": {"per_client": True, "engine": draw(engines())},
-        "edge": {"path": "edge", "engine": draw(engines())},
+        "edge": {"path": "edge", "engine": draw(engines()), **draw(replicas())},
         "cloud": {"path": "cloud", "engine": draw(engines())},
     }
     groups = []

@@ -22,10 +22,11 @@ def plan(folder: Path, data: dict[str, Any]) -> str:
 def test_a_plan_of_doubles(tmp_path: Path) -> None:
     data = scenario(
         warmup="200ms",
-        clients=[chat("user", count=3), chat("own", tier="device")],
+        clients=[chat("user", count=3), chat("own", tier="device"), chat("far", tier="cloud")],
         timeline=[{"at": "100ms", "set": {"network.core.delay": "2ms"}}],
     )
     data["tiers"]["device"] = {"engine": stub(time_scale=2, sharing="timeslice"), "per_client": True}
+    data["tiers"]["cloud"] = {"path": "cloud", "engine": stub(), "replicas": 2, "balancing": "least-loaded"}
     data["network"]["core"] = {"delay": "1ms", "delay_down": "3ms"}
     data["network"]["paths"]["cloud"] = {"delay": "20ms", "rate_up": "1Gbit/s", "jitter_down": "0.5ms"}
     data["network"]["access"]["uplink"]["jitter"] = "2ms"
@@ -33,10 +34,12 @@ def test_a_plan_of_doubles(tmp_path: Path) -> None:
         run: 0.5 s of virtual time (of it 0.2 s warm-up),
           seed 1, clock lockstep
         would start
+          cloud: 2 replicas behind a least-loaded load balancer that takes no time
           no process: network and engines are doubles in process
         would send
           user: 3 client(s) of kind chat to edge, over access, core and path edge
           own: 1 client(s) of kind chat to device, local
+          far: 1 client(s) of kind chat to cloud, over access, core and path cloud
         network
           access up unlimited 8 ms jitter 2 ms; down unlimited 4 ms
           core up unlimited 1 ms; down unlimited 3 ms
@@ -46,7 +49,9 @@ def test_a_plan_of_doubles(tmp_path: Path) -> None:
         would measure
           premium: share of requests that end within 500 ms of the time at which they were due
           edge: stub stub, time_scale 1, isolated
-          device/own-0: stub stub, time_scale 2, timeslice""")
+          device/own-0: stub stub, time_scale 2, timeslice
+          cloud/replica-0: stub stub, time_scale 1, isolated
+          cloud/replica-1: stub stub, time_scale 1, isolated""")
 
 
 def test_a_plan_names_every_process(tmp_path: Path) -> None:

@@ -59,9 +59,10 @@ def faults(tmp_path: Path, *edits: tuple[str, str]) -> list[str]:
 def test_the_text_is_valid_and_what_has_no_effect_is_warned_about(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text(TEXT + "  - {at: 2s, set: {}}\n")
-    idle = ["tiers.local={engine: {kind: stub}}", "timeline.0.at=999ms"]
+    idle = ["tiers.local={engine: {kind: stub}}", "timeline.0.at=999ms", "tiers.edge.balancing=least-loaded"]
     assert load(file, settings=idle, environment={}).warnings == (
         "network.paths.cloud: no tier uses this path (tiers use: edge)",
+        "tiers.edge.balancing: has nothing to choose from, since replicas is 1",
         "tiers.local: no client asks this tier",
         "timeline.1: comes after the last request is issued, at 1 s",
     )
@@ -124,6 +125,13 @@ def test_a_problem_as_text() -> None:
         ("cloud: {delay", '"": {delay', "s.yaml:8: network.paths.: '' is not a valid name here"),
         ("cloud: {delay", '"x\\ny": {delay', "s.yaml:8: network.paths.x\\ny: 'x\\ny' is not a valid name here"),
         ("cloud: {delay", "été: {delay", "s.yaml:8: network.paths.été: 'été' is not a valid name here"),
+        (
+            "path: edge",
+            "path: edge\n    per_client: true\n    replicas: 2",
+            "s.yaml:13: tiers.edge.replicas: given beside per_client; one of the two",
+        ),
+        ("path: edge", "replicas: 0", "s.yaml:11: tiers.edge.replicas: 0 is not allowed; input should be greater"),
+        ("path: edge", "balancing: x", "s.yaml:11: tiers.edge.balancing: 'x' is not allowed; input should be 'round-r"),
         ("path: edge", "path: egde", "s.yaml:11: tiers.edge.path: no path 'egde'; allowed: edge, cloud"),
         (
             "{kind: stub}",
