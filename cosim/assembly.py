@@ -18,12 +18,11 @@ from cosim.bridge.messages import Topology
 from cosim.clients.base import Client, Question
 from cosim.clients.build import build_clients, client_names
 from cosim.clock import NS_PER_S, Agenda
-from cosim.conductor import KnobChange
 from cosim.engine_plan import EnginePlan, engine_plans, engine_spec, host_plans, recorded_hardware
 from cosim.inference.base import Engine
 from cosim.inference.replay import Recording, ReplayEngine
 from cosim.inference.stub import StubEngine
-from cosim.network.base import Gauge, Network
+from cosim.network.base import Gauge, KnobChange, Network
 from cosim.network.pipe import PipeNetwork
 from cosim.network.schedule import State, knob_changes
 from cosim.network.topology import topology

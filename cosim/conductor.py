@@ -17,19 +17,15 @@ from functools import partial
 from typing import Protocol
 
 from cosim.bridge.engine_messages import Tokens
-from cosim.bridge.messages import Knob
 from cosim.clients.base import Client, Question
 from cosim.clock import Agenda, Clock, Priority
 from cosim.http.connections import HttpConnections
 from cosim.invariants import Invariants
-from cosim.network.base import Network
+from cosim.network.base import KnobChange, Network
 from cosim.placement.base import Placement, PlacementError, View
 from cosim.request import Attempt, Request
 from cosim.results.records import PromptRecord, Status
 from cosim.serving import Recorder, Serving
-
-KnobChange = tuple[int, str, Knob]
-"""Time (ns), the knob's path, and its value from then on."""
 
 
 class Site(Protocol):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from benchmarks.errors import ArgumentsError
-from cosim.clock import NS_PER_MS
 
 MTU_BYTES = 1500
 # IPv4, TCP and its timestamp option.
@@ -60,8 +59,3 @@ class Exchange:
         ):
             if segment > self.segments(n_bytes):
                 raise ArgumentsError(f"{name} {segment}: the message has {self.segments(n_bytes)} segments")
-
-
-def primed(exchange: Exchange) -> Exchange:
-    """The same after 1.5 MB, with 50 ms from a reply to the next send."""
-    return replace(exchange, period_ns=None, gaps_ns=(50 * NS_PER_MS,), warmup_bytes=1_500_000)

@@ -21,6 +21,9 @@ __all__ = ["Accounted", "Closed", "Connected", "Delivered", "Delivery", "Knob", 
 Gauge = Callable[[int, str, str, dict[str, str], float], None]
 """Where a network's KPIs go as they come in, given at its construction: time (ns), source, metric, labels, value."""
 
+KnobChange = tuple[int, str, Knob]
+"""Time (ns), the knob's path, and its value from then on."""
+
 
 def record(kpis: list[Kpi], gauge: Gauge) -> None:
     """Hand KPIs on, value by value."""

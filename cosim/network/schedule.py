@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cosim.bridge.messages import Knob, Link, Topology
+from cosim.bridge.messages import Link, Topology
 from cosim.bridge.nr_messages import Interruption, NrAccess, RadioConfig
 from cosim.clock import NS_PER_S
+from cosim.network.base import KnobChange
 from cosim.network.knobs import ue_path
 from cosim.network.topology import changes
 from cosim.scenario.network import LinkAccess, Network, Path
-
-KnobChange = tuple[int, str, Knob]
-"""Time (ns), path from the root, new value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,13 +43,12 @@ HEADINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The drawing, where it ends, what was left out or put together, its numbers as a table, its colours by group.
+    """The drawing, what was left out or put together, its numbers as a table, its colours by group.
 
     A row of `numbers`: track, what, how many, mean, greatest.
     """
 
     svg: str
-    end_s: float
     notes: list[str]
     numbers: list[tuple[str, str, str, str, str]] = field(default_factory=list)
     keys: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -70,7 +69,7 @@ def timeline(
     of radio samples.
     """
     if end_ns <= 0 or not len(population):
-        return Timeline("", 0.0, ["No request ended."])
+        return Timeline("", ["No request ended."])
     grid = Grid.over(end_ns)
     links = LinkSeries(end_ns)
     radio = RadioSeries(end_ns, population.clients, kpi_interval_ns)
@@ -92,7 +91,7 @@ def timeline(
             groups[name] = tracks
     svg = _draw(groups, end_ns, list(events))
     numbers = [(track.name, *row) for tracks in groups.values() for track in tracks for row in track.numbers]
-    return Timeline(svg, end_ns / NS_PER_S, notes, numbers, {name: KEYS[name] for name in groups})
+    return Timeline(svg, notes, numbers, {name: KEYS[name] for name in groups})
 
 
 def _draw(groups: dict[str, list[Track]], end_ns: int, events: list[tuple[int, str]]) -> str:

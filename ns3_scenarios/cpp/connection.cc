@@ -116,12 +116,6 @@ Connection::CloseFromServer()
     m_server->RefuseData();
 }
 
-bool
-Connection::Ended() const
-{
-    return m_ended;
-}
-
 std::vector<Ptr<TcpLinux>>
 Connection::TakeSockets()
 {

@@ -39,8 +39,7 @@ class Connection
     /// The server closes, unless a part of a request has arrived or its answer still waits for room in TCP.
     void CloseFromServer();
 
-    /// Both ends are done and the sockets can be taken by `TakeSockets`.
-    bool Ended() const;
+    /// The sockets, once both ends are done with them.
     std::vector<ns3::Ptr<TcpLinux>> TakeSockets();
 
     ConnectionBytes Account(bool up) const;

@@ -40,7 +40,6 @@ class MessageStream
 
     void SetSender(ns3::Ptr<TcpLinux> sender);
     void SetReceiver(ns3::Ptr<TcpLinux> receiver);
-    TcpLinux* Sender() const;
 
     /// Application messages may go to TCP from now on.
     void OpenGate();

@@ -6,8 +6,6 @@ import pytest
 
 from tests.nr.rig import Cpp, CppError
 
-pytestmark = pytest.mark.ns3
-
 PICTURE = """
 config = nr.DrxConfig()
 config.cycle_ns, config.on_ns, config.inactivity_ns = (int(ms * 1e6) for ms in values["config"])

@@ -9,8 +9,6 @@ import pytest
 
 from tests.nr.rig import Cpp
 
-pytestmark = pytest.mark.ns3
-
 MS = 1_000_000
 CELL = -1
 # DDDSU with 100 RBs: 13 + 13 + 13 + 11 symbols of PDSCH in 2.5 ms, 13 of PUSCH.

@@ -13,8 +13,6 @@ from cosim.bridge.nr_messages import ACCESS_PARTS, Flow, NrAccess, NrCell, Radio
 from cosim.network.radio_use import FIELDS
 from tests.nr.rig import Cpp, CppError
 
-pytestmark = pytest.mark.ns3
-
 # What is in a C++ struct, as JSON would have it.
 PLAIN = """
 def plain(native):

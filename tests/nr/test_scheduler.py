@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from tests.nr.rig import Cpp
 
-pytestmark = pytest.mark.ns3
-
 # A TB of bytes that a reader can work out: its first symbol is DMRS; MCS m carries m + 1 bits per RE.
 SIZES = """
 #include <functional>

@@ -9,11 +9,8 @@ import pytest
 
 from tests.nr.rig import Cpp, CppError
 
-pytestmark = pytest.mark.ns3
-
 MS = 1_000_000
 S = 1_000 * MS
-BUFFER_BYTES = 4_000_000
 FULL_BUFFER, CONSTANT_RATE, POISSON_BURSTS = range(3)
 
 SOURCE = """

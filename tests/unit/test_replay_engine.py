@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,16 +12,7 @@ from cosim.inference.base import EngineRefusal
 from cosim.inference.replay import Recording, ReplayEngine, ReplayError
 from cosim.results.records import EgressRecord, FrontendRecord, PromptRecord, StepRecord, StepsLine
 from tests.lockstep import chat, scenario, simulate
-
-
-@dataclass(frozen=True)
-class Prompt:
-    request_id: str
-    prompt_tokens: int = 10
-    output_tokens: int = 2
-
-    def body(self) -> bytes:
-        raise AssertionError("a replay reads no body")
+from tests.prompts import Prompt
 
 
 def frontend(request_id: str, engine: str = "edge", **changes: Any) -> FrontendRecord:

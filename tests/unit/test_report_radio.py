@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -18,9 +17,8 @@ from cosim.results.report import events
 from cosim.results.series import HOLD_WINDOWS, Grid, Measured
 from cosim.results.store import Samples
 from cosim.results.timeline import Timeline, timeline
+from tests.drawings import corners, numbers
 from tests.results_factory import MS, S, ended
-
-Corners = list[tuple[float, float]]
 
 
 def radio(metric: str, values: dict[int, float], ue: str | None = "cam", direction: str = "up") -> Samples:
@@ -38,20 +36,6 @@ def draw(sampled: list[Samples], requests: list[RequestRecord] | None = None, en
 def paths(drawing: Timeline) -> dict[str, ET.Element]:
     """The paths of the drawing by their titles."""
     return {e.findtext("title") or "": e for e in ET.fromstring(drawing.svg).iter("path")}
-
-
-def corners(path: ET.Element) -> Corners:
-    """The corners of a path of M, H and V, in ms and px."""
-    found: Corners = []
-    for command, numbers in re.findall(r"([MHV])([\d. ]+)", path.get("d") or ""):
-        values = [float(number) for number in numbers.split()]
-        x, y = found[-1] if found else (0.0, 0.0)
-        found.append((values[0], values[1]) if command == "M" else (values[0], y) if command == "H" else (x, values[0]))
-    return found
-
-
-def numbers(drawing: Timeline, track: str) -> dict[str, tuple[str, str, str]]:
-    return {what: (n, mean, most) for name, what, n, mean, most in drawing.numbers if name == track}
 
 
 def texts(drawing: Timeline) -> list[str]:

@@ -17,6 +17,7 @@ from cosim.results.series import Grid, Held, Windows
 from cosim.results.store import Samples, read_samples
 from cosim.results.timeline import SAMPLED, Timeline, timeline
 from cosim.results.timeseries import TimeseriesWriter
+from tests.drawings import corners, numbers
 from tests.results_factory import MS, S, ended, request, step
 
 DEADLINES = [500 * MS, 1000 * MS]
@@ -38,20 +39,6 @@ def draw(
 
 def plot(drawing: Timeline) -> ET.Element:
     return next(e for e in ET.fromstring(drawing.svg).iter("svg") if e.get("class") == "plot")
-
-
-def corners(path: str) -> list[tuple[float, float]]:
-    """The corners of a path of M, H and V."""
-    found: list[tuple[float, float]] = []
-    for command, numbers in re.findall(r"([MHV])([\d. ]+)", path):
-        values = [float(number) for number in numbers.split()]
-        x, y = found[-1] if found else (0.0, 0.0)
-        found.append((values[0], values[1]) if command == "M" else (values[0], y) if command == "H" else (x, values[0]))
-    return found
-
-
-def numbers(drawing: Timeline, track: str) -> dict[str, tuple[str, str, str]]:
-    return {what: (n, mean, most) for name, what, n, mean, most in drawing.numbers if name == track}
 
 
 def test_the_whole_run_is_on_one_axis_in_ms() -> None:
@@ -106,7 +93,7 @@ def test_many_requests_are_binned_and_the_page_says_so(monkeypatch: pytest.Monke
     assert (columns.get("d") or "").count("M") == 25
     assert (timeouts.get("d") or "").count("M") == 1
     assert envelope.findtext("title") == "edge e2el of ok requests: least to greatest"
-    assert corners(middle.get("d") or "")[0][0] == 0
+    assert corners(middle)[0][0] == 0
     assert numbers(drawing, "edge") == {
         "requests a bin": ("51", "0.51", "3"),
         "e2el from the scheduled time of ok requests, ms": ("50", "124.5", "149.0"),
@@ -140,7 +127,7 @@ def test_queues_hold_their_value_until_the_next_sample() -> None:
     values = {S: 2.0, 2 * S: 2.0, 3 * S: 0.0, 5 * S: 1.0}
     drawing = draw([ended("r", 0, S)], [], [samples("edge", "num_requests_waiting", values)], ["edge"])
     (line,) = (e for e in plot(drawing).iter("path"))
-    assert corners(line.get("d") or "") == [
+    assert corners(line) == [
         (1000, 0),
         (3000, 0),
         (3000, 24),
@@ -209,10 +196,10 @@ def test_links_are_summed_over_ues_and_say_when_they_dropped() -> None:
     # Of a queue and of drops, which both have no room, the drops are said.
     assert {"max 6 Mbit/s", "3 dropped"} <= set(texts)
     assert titles == ["access up: rate, max 6 Mbit/s", "access up: longest queue, max 90 kB", "packets dropped"]
-    rate, _, drops = (e.get("d") or "" for e in plot(drawing).iter("path"))
+    rate, _, drops = plot(drawing).iter("path")
     # The window that ends at 1 s began 0.1 s before.
     assert corners(rate)[:4] == [(0, 26), (900, 26), (900, 0), (1000, 0)]
-    assert drops == "M1950 0v26"
+    assert drops.get("d") == "M1950 0v26"
 
 
 def test_links_stand_in_the_order_of_the_way_from_the_ue() -> None:
@@ -258,7 +245,6 @@ def test_an_hour_with_a_hundred_thousand_requests_stays_small() -> None:
     requests = [ended(f"r-{k:06d}", k * step_ns, (100 + k % 900) * MS) for k in range(n)]
     drawing = draw(requests, steps(), sampled, ["edge"], 3601 * S)
     assert len(drawing.svg) < 1_000_000
-    assert drawing.end_s == 3601
 
 
 def test_samples_are_read_part_by_part_in_order(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,18 +13,9 @@ from cosim import wire
 from cosim.inference.base import Signature, StepResult
 from cosim.inference.stub import StubEngine
 from cosim.scenario.engines import StubEngine as Settings
+from tests.prompts import Prompt
 
 MS = 1_000_000
-
-
-@dataclass(frozen=True)
-class Prompt:
-    request_id: str
-    prompt_tokens: int = 10
-    output_tokens: int = 2
-
-    def body(self) -> bytes:
-        raise AssertionError("a stub reads no body")
 
 
 def engine(*, tls: bool = False, **values: Any) -> StubEngine:
