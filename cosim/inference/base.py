@@ -65,7 +65,10 @@ class RenderResult(msgspec.Struct, frozen=True):
 
 
 class StepResult(msgspec.Struct, frozen=True):
-    """One step. Durations (`duration_ns`, `Tokens.egress_ns`) are after `time_scale`."""
+    """One step. Durations (`duration_ns`, `Tokens.egress_ns`) are after `time_scale`.
+
+    `in_flight`: a further batch was fixed when this one started; it is executed next, whatever ends before.
+    """
 
     duration_ns: int
     source: StepSource
@@ -76,6 +79,7 @@ class StepResult(msgspec.Struct, frozen=True):
     wall_start_ns: int | None
     wall_end_ns: int | None
     conditions: Conditions | None = None
+    in_flight: bool = False
 
 
 class Engine(Protocol):

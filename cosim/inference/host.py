@@ -107,7 +107,9 @@ def _make_engine(spec: EngineSpec, hardware: str, seed: int) -> SteppedEngine:
     config, log_stats = vllm_arguments.make_config(spec, model, hardware=hardware, seed=seed, images=images)
     llm = LLMEngine.from_vllm_config(config, disable_log_stats=not log_stats)
     cpu_generators.mend(llm)
-    meter = ConditionsMeter(threads=torch.get_num_threads(), gpu=hardware.startswith("gpu"))
+    # What a profiled engine's steps take on this machine is charged to nobody.
+    measured = spec.executor is None
+    meter = ConditionsMeter(threads=torch.get_num_threads(), gpu=hardware.startswith("gpu")) if measured else None
     return SteppedEngine(llm, served_model_name=spec.served_model_name, tls=spec.tls, meter=meter)
 
 

@@ -176,6 +176,7 @@ class VllmEngine:
             wall_start_ns=reply.wall_start_ns,
             wall_end_ns=reply.wall_end_ns,
             conditions=reply.conditions,
+            in_flight=reply.in_flight,
         )
 
     def _scaled(self, duration_ns: int) -> int:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cosim.bridge.engine_messages import ConfigModel, EngineSpec, HubModel
+from cosim.bridge.engine_messages import ConfigModel, EngineSpec, HubModel, ProfiledExecutor
 
 MIB = 1 << 20
 CPU_KV_CACHE_BYTES = 256 * MIB
@@ -28,6 +28,15 @@ CPU_DEFAULTS: dict[str, object] = {
     # Processed frames are kept for a repetition that does not come: 7 MB each at 640 x 480, vLLM's default is 4 GiB.
     "mm_processor_cache_gb": 0.5,
 }
+PROFILED_DEFAULTS: dict[str, object] = {
+    # What GPUs compute in, and so the size of what the KV cache keeps.
+    "dtype": "bfloat16",
+    # vLLM's default but for CPUs, which their platform makes 128 unless it is given.
+    "block_size": 16,
+    # As on CPU: the frames are kept in this machine's memory.
+    "mm_processor_cache_gb": 0.5,
+}
+PROFILED_FIXED = ("distributed_executor_backend", "quantization", "load_format")
 
 
 class EngineArgumentError(ValueError):
@@ -86,15 +95,17 @@ def make_config(spec: EngineSpec, model: str, *, hardware: str, seed: int, image
         # A progress bar has no place in a log file.
         "use_tqdm_on_load": False,
         "seed": seed,
-        # A step is one batch: with asynchronous scheduling the tokens of a step are those of the batch before.
+        # What is measured of a step is one batch: schedule, forward, sample.
         "async_scheduling": False,
     }
-    if hardware == "cpu":
-        chosen |= CPU_DEFAULTS
     if isinstance(spec.model, ConfigModel):
         chosen["load_format"] = "dummy"
     if images:
         chosen["limit_mm_per_prompt"] = {"image": 4, "video": 0}
+    if spec.executor is not None:
+        return _make_profiled_config(spec, spec.executor, chosen, model)
+    if hardware == "cpu":
+        chosen |= CPU_DEFAULTS
     arguments: dict[str, Any] = {**chosen, **spec.args, "model": model}
     try:
         config = EngineArgs(**arguments).create_engine_config()
@@ -106,6 +117,41 @@ def make_config(spec: EngineSpec, model: str, *, hardware: str, seed: int, image
         config = EngineArgs(**arguments).create_engine_config()
     if hardware == "cpu" and "kv_cache_memory_bytes" not in spec.args:
         config.cache_config.kv_cache_memory_bytes = max(config.cache_config.kv_cache_memory_bytes, _one_request(config))
+    return config, not arguments.get("disable_log_stats", False)
+
+
+def _make_profiled_config(
+    spec: EngineSpec, executor: ProfiledExecutor, chosen: dict[str, object], model: str
+) -> tuple[Any, bool]:
+    """As a GPU's server would be configured, with the executor that has no forward pass.
+
+    The CPU build's platform has a say in each configuration (vllm/platforms/cpu.py, check_and_update_config). Of what
+    it changes, the scheduler sees the block size (given, so it is kept), asynchronous scheduling (it is switched off
+    whatever was asked for) and the memory of VLLM_CPU_KVCACHE_SPACE; the latter two are set again here. The rest is of
+    workers and compilation, of which there are none. Defaults of batch sizes differ as well (EngineArgs): those of the
+    hardware that is stood for come with the executor. vLLM's second model runner, which GPUs have and which needs
+    triton, is told of a resumed request in another list and schedules no differently on one device.
+    """
+    from vllm.engine.arg_utils import EngineArgs
+
+    from cosim.inference.profiled_executor import ProfiledExecutor as Backend
+
+    given: dict[str, Any] = {name: value for name, value in spec.args.items() if name not in PROFILED_FIXED}
+    arguments: dict[str, Any] = {
+        **chosen,
+        **PROFILED_DEFAULTS,
+        "kv_cache_memory_bytes": executor.kv_cache_bytes,
+        **executor.defaults,
+        **given,
+        "model": model,
+        "async_scheduling": executor.async_scheduling,
+        "distributed_executor_backend": Backend,
+        # The profile's: a checkpoint's own must not reach a build that may have no kernel for it.
+        "hf_overrides": {**given.get("hf_overrides", {}), "quantization_config": None, "compression_config": None},
+    }
+    config = EngineArgs(**arguments).create_engine_config()
+    config.scheduler_config.async_scheduling = executor.async_scheduling
+    config.cache_config.kv_cache_memory_bytes = arguments["kv_cache_memory_bytes"]
     return config, not arguments.get("disable_log_stats", False)
 
 
@@ -126,7 +172,11 @@ def _one_request(config: Any) -> int:
 def resolved(llm: Any) -> dict[str, object]:
     """What vLLM made of an engine's arguments; no absolute paths, so that results can be compared."""
     config = llm.vllm_config
-    model, scheduler, executor = config.model_config, config.scheduler_config, config.parallel_config
+    model, scheduler, backend = (
+        config.model_config,
+        config.scheduler_config,
+        config.parallel_config.distributed_executor_backend,
+    )
     return {
         "model": Path(model.model).name if Path(model.model).exists() else model.model,
         "parameters": _parameters(Path(model.model)),
@@ -140,7 +190,7 @@ def resolved(llm: Any) -> dict[str, object]:
         "max_num_seqs": scheduler.max_num_seqs,
         "max_num_batched_tokens": scheduler.max_num_batched_tokens,
         "async_scheduling": bool(scheduler.async_scheduling),
-        "executor": str(executor.distributed_executor_backend),
+        "executor": "profiled" if isinstance(backend, type) else str(backend),
     }
 
 

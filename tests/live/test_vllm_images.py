@@ -10,10 +10,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cosim.bridge.engine_messages import Signature
 from cosim.inference.base import EngineRefusal
 from cosim.inference.vllm import EngineHost
-from tests.live.vllm_host import Chat, count, engine, finish, running_host, sizes, spec, start, text, vision_model
+from tests.live.vllm_host import (
+    Chat,
+    count,
+    engine,
+    finish,
+    prefill,
+    running_host,
+    sizes,
+    spec,
+    start,
+    text,
+    vision_model,
+)
 
 pytestmark = pytest.mark.vllm
 
@@ -43,7 +54,7 @@ def test_a_frame_from_prompt_to_last_token(host: EngineHost) -> None:
     steps = finish(target, "r")
     # Qwen2.5-VL: an image is resized to multiples of 28 pixels, each 28 x 28 one token: 23 x 17.
     assert (rendered.images, rendered.encoder_tokens) == (1, 391)
-    assert steps[0].signature == Signature(rendered.prompt_tokens, 0, 0, 391, 1)
+    assert steps[0].signature == prefill(rendered.prompt_tokens, encoder_tokens=391, images=1)
     assert [step.signature.images for step in steps] == [1, 0, 0, 0]
     assert count(steps, "r") == 4
 

@@ -7,9 +7,21 @@ from itertools import pairwise
 
 import pytest
 
-from cosim.bridge.engine_messages import Signature
 from cosim.inference.vllm import EngineHost
-from tests.live.vllm_host import Chat, count, engine, finish, running_host, sizes, spec, start, text, text_model
+from tests.live.vllm_host import (
+    Chat,
+    count,
+    decode,
+    engine,
+    finish,
+    prefill,
+    running_host,
+    sizes,
+    spec,
+    start,
+    text,
+    text_model,
+)
 
 pytestmark = pytest.mark.vllm
 
@@ -36,10 +48,10 @@ def test_a_long_prompt_is_prefilled_in_chunks(host: EngineHost) -> None:
     steps = finish(target, "r")
     rest = rendered.prompt_tokens - 128
     assert [(step.signature, "r" in step.tokens) for step in steps] == [
-        (Signature(64, 0, 0, 0, 0), False),
-        (Signature(64, 0, 64, 0, 0), False),
-        (Signature(rest, 0, 128, 0, 0), True),
-        (Signature(0, 1, rendered.prompt_tokens, 0, 0), True),
+        (prefill(64), False),
+        (prefill(64, 64), False),
+        (prefill(rest, 128), True),
+        (decode(rendered.prompt_tokens), True),
     ]
 
 

@@ -7,13 +7,27 @@ from collections.abc import Iterator
 
 import pytest
 
-from cosim.bridge.engine_messages import HubModel, Signature
+from cosim.bridge.engine_messages import HubModel
 from cosim.inference.base import EngineRefusal
 from cosim.inference.synthetic_model import make_model
 from cosim.inference.vllm import EngineHost
 from cosim.wire import answer_bytes
 from cosim.words import WORDS
-from tests.live.vllm_host import MODEL, Chat, count, engine, finish, running_host, sizes, spec, start, text, text_model
+from tests.live.vllm_host import (
+    MODEL,
+    Chat,
+    count,
+    decode,
+    engine,
+    finish,
+    prefill,
+    running_host,
+    sizes,
+    spec,
+    start,
+    text,
+    text_model,
+)
 
 pytestmark = pytest.mark.vllm
 
@@ -49,8 +63,8 @@ def test_a_request_from_prompt_to_last_token(host: EngineHost) -> None:
     steps = finish(target, "r")
     assert rendered.duration_ns == (rendered.wall_end_ns or 0) - (rendered.wall_start_ns or 0)
     assert [step.signature for step in steps] == [
-        Signature(rendered.prompt_tokens, 0, 0, 0, 0),
-        *(Signature(0, 1, rendered.prompt_tokens + done, 0, 0) for done in range(4)),
+        prefill(rendered.prompt_tokens),
+        *(decode(rendered.prompt_tokens + done) for done in range(4)),
     ]
     assert [step.scheduled for step in steps] == [{"r": rendered.prompt_tokens}, *[{"r": 1}] * 4]
     assert [step.tokens["r"].finish_reason for step in steps] == [None] * 4 + ["length"]

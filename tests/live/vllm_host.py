@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cosim.bridge.child import Runtime
-from cosim.bridge.engine_messages import EngineSpec, HubModel, SyntheticModel
+from cosim.bridge.engine_messages import EngineSpec, HubModel, ProfiledExecutor, Signature, SyntheticModel
 from cosim.inference.base import Engine, RenderResult, StepResult
 from cosim.inference.vllm import EngineHost, VllmEngine
 from cosim.words import WORDS
@@ -28,6 +28,30 @@ def vision_model() -> SyntheticModel:
 
 def spec(name: str, model: SyntheticModel | HubModel | None = None, **args: object) -> EngineSpec:
     return EngineSpec(name, model or text_model(), MODEL, args, tls=True)
+
+
+def profiled(
+    name: str,
+    model: SyntheticModel | HubModel | None = None,
+    *,
+    kv_cache_bytes: int = 1 << 26,
+    async_scheduling: bool = False,
+    **args: object,
+) -> EngineSpec:
+    """An engine without a forward pass; as small as most tests want it."""
+    executor = ProfiledExecutor(kv_cache_bytes, async_scheduling, {"max_num_seqs": 64, "max_num_batched_tokens": 2048})
+    return EngineSpec(name, model or text_model(), MODEL, args, tls=True, executor=executor)
+
+
+def prefill(n_tokens: int, computed: int = 0, *, encoder_tokens: int = 0, images: int = 0) -> Signature:
+    """Signature of a batch of one sequence with `n_tokens` of its prompt after `computed`."""
+    pairs = sum(computed + nth for nth in range(1, n_tokens + 1))
+    return Signature(n_tokens, 0, computed, encoder_tokens, images, prefill_sequences=1, prefill_attention=pairs)
+
+
+def decode(*computed: int) -> Signature:
+    """Signature of a batch of decodes with `computed` tokens each."""
+    return Signature(0, len(computed), sum(computed), 0, 0, decode_context_tokens=sum(computed))
 
 
 @contextlib.contextmanager
