@@ -18,7 +18,7 @@ from cosim.bridge.messages import Topology
 from cosim.clients.base import Client, Question
 from cosim.clients.build import build_clients, client_names
 from cosim.clock import NS_PER_S, Agenda
-from cosim.engine_plan import EnginePlan, engine_plans, engine_spec, host_plans, recorded_hardware
+from cosim.engine_plan import EnginePlan, engine_spec, host_plans
 from cosim.inference.base import Engine
 from cosim.inference.replay import Recording, ReplayEngine
 from cosim.inference.stub import StubEngine
@@ -80,6 +80,7 @@ class Assembly:
     def __init__(
         self,
         loaded: Loaded,
+        plans: list[EnginePlan],
         *,
         run_directory: Path,
         recorded: Path | None,
@@ -93,7 +94,7 @@ class Assembly:
         self.engine_hosts: dict[str, dict[str, Any]] = {}
         self._loaded = loaded
         self._logs = run_directory / "logs"
-        self._plans = engine_plans(loaded.scenario, recorded_hardware(recorded))
+        self._plans = plans
         self._recording: Recording | None = None
         if recorded is not None:
             self._recording = Recording(read_steps(recorded), [plan.name for plan in self._plans], prompts=True)
@@ -122,7 +123,8 @@ class Assembly:
                 self.versions.update(engines.versions)
             else:
                 self.engine_hosts[role] = host.elsewhere | {"versions": host.elsewhere["versions"] | engines.versions}
-            self.children[role] = {name: dict(values) for name, values in engines.resolved.items()}
+            profiles = {plan.name: {"profile": plan.profile.describe()} for plan in self._plans if plan.profile}
+            self.children[role] = {name: values | profiles.get(name, {}) for name, values in engines.resolved.items()}
 
     def refused_messages(self) -> dict[str, int]:
         """How many messages of each child were no messages."""
@@ -229,7 +231,7 @@ class Assembly:
             name = self.scenario.name
             elsewhere = Elsewhere(remote.address, client_keys(Path(remote.key)), run, name) if remote else None
             self.hosts[role] = EngineHost(
-                remote.hardware if remote else plans[0].hardware,
+                remote.hardware if remote else plans[0].executed_on,
                 [engine_spec(plan, tls=self._tls(plan.tier)) for plan in plans],
                 seed=self.scenario.seed,
                 runtime=runtime,
@@ -251,7 +253,12 @@ class Assembly:
         from cosim.inference.vllm import VllmEngine
 
         host = next(self.hosts[role] for role, plans in host_plans(self._plans).items() if plan in plans)
-        return VllmEngine(host, plan.name, settings.served_name, time_scale=settings.time_scale)
+        if plan.profile is None:
+            return VllmEngine(host, plan.name, settings.served_name, time_scale=settings.time_scale)
+        from cosim.inference.profiled import ProfiledEngine
+
+        engine = VllmEngine(host, plan.name, settings.served_name)
+        return ProfiledEngine(engine, plan.profile, seed=self.scenario.seed, time_scale=settings.time_scale)
 
     def _tls(self, tier: str) -> bool:
         return self.scenario.tiers[tier].path is not None and self.scenario.network.transport.tls

@@ -11,9 +11,11 @@ from typing import Any
 from cosim.bridge import engine_messages as messages
 from cosim.clients.build import client_names
 from cosim.environment import vllm_hardware
+from cosim.profile.base import Profile
 from cosim.profile.models import read_config
 from cosim.results.store import read_manifest
 from cosim.scenario.engines import ConfigModel, RemoteHardware
+from cosim.scenario.engines import ProfiledExecutor as ProfiledSettings
 from cosim.scenario.engines import ReplayEngine as ReplaySettings
 from cosim.scenario.engines import StubEngine as StubSettings
 from cosim.scenario.engines import VllmEngine as VllmSettings
@@ -29,19 +31,32 @@ class EnginePlan:
     client: str | None
     settings: VllmSettings | StubSettings | ReplaySettings
     recorded_hardware: str | None = None
+    profile: Profile | None = None
 
     @property
     def hardware(self) -> str:
-        """The piece of hardware, `auto` made out; of another machine, its address and what of it is not `auto`.
+        """The piece of hardware that the engine's times are of: what its profile stands for, or where it is executed.
 
         In a replay it is the recorded run's: engines take turns as they did there, whatever this machine has.
         """
         if self.recorded_hardware is not None:
             return self.recorded_hardware
+        if self.executor is not None:
+            return self.executor.profile if self.profile is None else self.profile.label
+        return self.executed_on
+
+    @property
+    def executed_on(self) -> str:
+        """Hardware of its process, `auto` made out; of another machine, its address and what of it is not `auto`."""
         wanted = self.settings.hardware
         if isinstance(wanted, RemoteHardware):
             return wanted.address if wanted.hardware == "auto" else f"{wanted.address} {wanted.hardware}"
         return (vllm_hardware() or "cpu") if wanted == "auto" else wanted
+
+    @property
+    def executor(self) -> ProfiledSettings | None:
+        """What stands for a forward pass; None where steps are executed."""
+        return self.settings.executor if isinstance(self.settings, VllmSettings) else None
 
     @property
     def remote(self) -> RemoteHardware | None:
@@ -77,13 +92,20 @@ def engine_plans(scenario: Scenario, recorded: Mapping[str, str] = MappingProxyT
 
 
 def host_plans(plans: list[EnginePlan]) -> dict[str, list[EnginePlan]]:
-    """Engine hosts by role: one for each piece of hardware, and one for each engine with `isolate`."""
+    """Engine hosts by role: one for each piece of hardware, one for profiled engines, one for each with `isolate`."""
     hosts: dict[str, list[EnginePlan]] = {}
     for plan in plans:
         if isinstance(plan.settings, VllmSettings):
-            role = f"engine {plan.name}" if plan.settings.isolate else f"engines {plan.hardware}"
-            hosts.setdefault(role, []).append(plan)
+            hosts.setdefault(_role(plan, plan.settings), []).append(plan)
     return hosts
+
+
+def _role(plan: EnginePlan, settings: VllmSettings) -> str:
+    if settings.isolate:
+        return f"engine {plan.name}"
+    if settings.executor is not None and plan.remote is None:
+        return "engines profiled"
+    return f"engines {plan.executed_on}"
 
 
 def engine_spec(plan: EnginePlan, *, tls: bool) -> messages.EngineSpec:
@@ -97,4 +119,5 @@ def engine_spec(plan: EnginePlan, *, tls: bool) -> messages.EngineSpec:
         wanted = messages.ConfigModel(*read_config(model.config))
     else:
         wanted = messages.SyntheticModel(**model.model_dump(exclude={"kind"}))
-    return messages.EngineSpec(plan.name, wanted, plan.settings.served_name, plan.settings.args, tls)
+    executor = plan.profile.executor if plan.profile is not None else None
+    return messages.EngineSpec(plan.name, wanted, plan.settings.served_name, plan.settings.args, tls, executor)

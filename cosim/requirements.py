@@ -11,6 +11,7 @@ from cosim.engine_plan import EnginePlan, engine_plans, engine_spec, host_plans
 from cosim.environment import vllm_hardware
 from cosim.placement.base import known_policies, load_policy
 from cosim.profile.models import ConfigError, read_config
+from cosim.profiled_plans import with_profiles
 from cosim.scenario.engines import ConfigModel, VllmEngine
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.load import Loaded
@@ -50,6 +51,7 @@ def check_names(loaded: Loaded, *, replay: bool = False) -> None:
     if not replay:
         problems += _key_problems(loaded)
         problems += _model_problems(loaded)
+        problems += _profile_problems(loaded)
     if not replay and find_spec("vllm") is not None:
         problems += _engine_problems(loaded)
     if problems:
@@ -94,13 +96,21 @@ def _model_problems(loaded: Loaded) -> Iterator[Problem]:
                 yield loaded.problem(("tiers", plan.tier, "engine", "model", "config"), what, error.allowed)
 
 
+def _profile_problems(loaded: Loaded) -> list[Problem]:
+    try:
+        with_profiles(loaded, engine_plans(loaded.scenario))
+    except ScenarioError as error:
+        return error.problems
+    return []
+
+
 def _engine_problems(loaded: Loaded) -> Iterator[Problem]:
     build = vllm_hardware()
     for plan in engine_plans(loaded.scenario):
         # Another machine has a vLLM of its own, which knows its arguments.
         if isinstance(plan.settings, VllmEngine) and plan.remote is None:
-            if build is not None and plan.hardware.partition(":")[0] != build:
-                what = f"{plan.hardware!r}, but the {build.upper()} build of vLLM is installed"
+            if build is not None and plan.executed_on.partition(":")[0] != build:
+                what = f"{plan.executed_on!r}, but the {build.upper()} build of vLLM is installed"
                 yield loaded.problem(("tiers", plan.tier, "engine", "hardware"), what, f"allowed: auto, {build}")
             yield from _argument_problems(loaded, plan)
 

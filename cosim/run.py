@@ -17,12 +17,13 @@ from cosim.assembly import Assembly
 from cosim.bridge.errors import BridgeError, ChildError
 from cosim.clock import Agenda, ClockError, monotonic_ns, wall_time_iso
 from cosim.conductor import Conductor
-from cosim.engine_plan import EnginePlan, engine_plans, recorded_hardware
+from cosim.engine_plan import EnginePlan
 from cosim.environment import git_state, machine, versions
 from cosim.inference.replay import ReplayError
 from cosim.invariants import Invariants
 from cosim.machine_use import MachineUse
 from cosim.placement.base import PlacementError
+from cosim.profiled_plans import planned_engines
 from cosim.requirements import check_runnable
 from cosim.results.store import (
     LOGS,
@@ -148,7 +149,7 @@ class _Run:
         self._loaded = loaded
         self._scenario = loaded.scenario
         self._options = options
-        self._plans = engine_plans(loaded.scenario, recorded_hardware(options.replay_of))
+        self._plans = planned_engines(loaded, recorded=options.replay_of)
         self._writer: RunWriter | None = None
         self._invariants = Invariants()
         self._conductor: Conductor | None = None
@@ -183,6 +184,7 @@ class _Run:
         """Start the children, run the loop, take the account, stop the children."""
         self._assembly = assembly = Assembly(
             self._loaded,
+            self._plans,
             run_directory=self._options.directory,
             recorded=self._options.replay_of,
             gauge=writer.gauge,

@@ -15,6 +15,7 @@ from cosim.bridge.messages import Accounted
 from cosim.clock import Agenda
 from cosim.conductor import Conductor
 from cosim.invariants import Invariants
+from cosim.profiled_plans import planned_engines
 from cosim.results.records import RequestRecord, StepRecord, StepsLine
 from cosim.scenario.load import Loaded, load
 
@@ -101,7 +102,8 @@ def simulate(data: dict[str, Any]) -> Recorded:
         file = Path(folder) / "scenario.yaml"
         file.write_text(yaml.safe_dump(data))
         loaded = load(file, environment={})
-        assembly = Assembly(loaded, run_directory=Path(folder), recorded=None)
+        plans = planned_engines(loaded, recorded=None)
+        assembly = Assembly(loaded, plans, run_directory=Path(folder), recorded=None)
         try:
             assembly.start()
             return _run(assembly)

@@ -166,6 +166,13 @@ class VllmEngine(_Engine):
     args: dict[str, Any] = Field(default_factory=dict, description="vLLM engine arguments, passed unchanged.")
     isolate: bool = Field(False, description="A process of its own instead of one for each piece of hardware.")
 
+    @model_validator(mode="after")
+    def _profile_is_the_hardware(self) -> VllmEngine:
+        if self.executor is not None and isinstance(self.hardware, str) and self.hardware != "auto":
+            what = f"{self.hardware!r} beside an executor, whose profile says on what steps would run"
+            raise problem(("hardware",), what, "allowed: auto, or an engine host on another machine")
+        return self
+
     @property
     def served_name(self) -> str:
         """Name of the model in requests and results."""

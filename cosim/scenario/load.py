@@ -25,6 +25,7 @@ from cosim.scenario.override import apply_environment, apply_settings
 from cosim.scenario.section import Section
 from cosim.scenario.source import KeyPath, Source, dotted, literal, read
 
+PROFILE_SUFFIXES = (".jsonl", ".yaml", ".yml")
 SCHEMA_FILE = Path(__file__).parent / "schema.json"
 
 
@@ -186,6 +187,9 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
             engine["hardware"]["key"] = os.path.realpath(base / os.path.expanduser(engine["hardware"]["key"]))
         elif engine["kind"] == "vllm" and isinstance(engine["model"], str) and os.path.isdir(base / engine["model"]):
             engine["model"] = os.path.realpath(base / engine["model"])
+        executor = engine.get("executor")
+        if executor is not None and executor["profile"].endswith(PROFILE_SUFFIXES):
+            executor["profile"] = os.path.realpath(base / executor["profile"])
     access = data["network"]["access"]
     for kind in ("ues", "background"):
         for name, group in access.get(kind, {}).items():

@@ -1,0 +1,109 @@
+"""Durations over a region of measured shapes: medians by kriging, spread from the nearest samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Shape = tuple[float, ...]
+Vector = npt.NDArray[np.float64]
+NEIGHBOURS = 3
+# The trend is nowhere below this share of the shortest measured median, so that its log exists.
+LEAST_TREND = 0.1
+
+
+class Drawn(NamedTuple):
+    """A duration and whether its shape lies inside the measured region."""
+
+    duration_ns: int
+    inside: bool
+
+
+class Surface:
+    """Durations of shapes (vectors of features that are not negative), by what was measured at some of them.
+
+    Median: a trend of the features' terms with weights that are not negative, fitted to relative errors (Lawson and
+    Hanson 1974, NNLS), times a correction that makes it exact at every measured shape: ordinary kriging of the log of
+    the ratio with a linear variogram (Cressie 1993, 3.2), over the logs of the features. Spread: the quantile functions
+    of the nearest measured shapes, relative to their medians, weighted by the inverse of their distance and read at
+    the same draw.
+
+    Inside: some measured shape is at least as large in every feature at once, and some other is nowhere larger.
+    Outside, a duration is never below that of the nearest measured shape at the same draw.
+    """
+
+    def __init__(
+        self, shapes: Sequence[Shape], samples: Sequence[Sequence[int]], terms: Callable[[Shape], Sequence[float]]
+    ) -> None:
+        merged: dict[Shape, list[int]] = {}
+        for shape, values in zip(shapes, samples, strict=True):
+            merged.setdefault(shape, []).extend(values)
+        self.samples = [np.sort(np.array(values, dtype=np.float64)) for values in merged.values()]
+        self.medians = np.array([np.median(values) for values in self.samples])
+        self.shapes = np.array(list(merged), dtype=np.float64)
+        self._terms = terms
+        self._relative = [(values / median).tolist() for values, median in zip(self.samples, self.medians, strict=True)]
+        positive = np.where(self.shapes > 0, self.shapes, np.inf).min(axis=0)
+        self._scale = np.where(np.isfinite(positive), positive, 1.0)
+        self._points = np.log1p(self.shapes / self._scale)
+        self._trend = self._fit_trend()
+        self._least = LEAST_TREND * float(self.medians.min())
+        self._fit_correction()
+
+    def draw(self, shape: Shape, draw: float) -> Drawn:
+        """The duration of a shape at a quantile in [0, 1)."""
+        query = np.array(shape)
+        distances = self._distances(query)
+        inside = self._is_inside(query)
+        median = self._median(shape, distances)
+        nearest = np.argpartition(distances, min(NEIGHBOURS, len(distances)) - 1)[:NEIGHBOURS]
+        weights = [1.0 / max(float(distances[index]), 1e-9) for index in nearest]
+        if not inside:
+            median = max(median, float(self.medians[nearest[int(np.argmax(weights))]]))
+        spread = 0.0
+        for index, weight in zip(nearest, weights, strict=True):
+            relative = self._relative[index]
+            spread += weight * relative[int(draw * len(relative))]
+        return Drawn(max(1, round(median * spread / sum(weights))), inside)
+
+    def leave_one_out(self) -> Vector:
+        """Relative error of each measured median had its own shape not been measured (Dubrule 1983); trend kept."""
+        if len(self.medians) < 3:
+            return np.full(len(self.medians), np.nan)
+        error: Vector = np.expm1(-(self._weights[:-1] / np.diag(self._inverse)[:-1]))
+        return error
+
+    def _distances(self, query: Vector) -> Vector:
+        offsets = self._points - np.log1p(query / self._scale)
+        squares: Vector = np.einsum("ij,ij->i", offsets, offsets)
+        return np.sqrt(squares)
+
+    def _is_inside(self, query: Vector) -> bool:
+        return bool((self.shapes >= query).all(axis=1).any() and (self.shapes <= query).all(axis=1).any())
+
+    def _median(self, shape: Shape, distances: Vector) -> float:
+        return self._trend_at(shape) * float(np.exp(self._weights[-1] - np.dot(self._weights[:-1], distances)))
+
+    def _trend_at(self, shape: Shape) -> float:
+        return max(float(np.dot(self._terms(shape), self._trend)), self._least)
+
+    def _fit_trend(self) -> Vector:
+        from scipy.optimize import nnls
+
+        design = np.array([self._terms(tuple(shape)) for shape in self.shapes]) / self.medians[:, None]
+        size = np.maximum(np.abs(design).max(axis=0), 1e-300)
+        weights, _ = nnls(design / size, np.ones(len(self.medians)))
+        return np.asarray(weights / size, dtype=np.float64)
+
+    def _fit_correction(self) -> None:
+        n = len(self.medians)
+        offsets = self._points[:, None, :] - self._points[None, :, :]
+        system = np.zeros((n + 1, n + 1))
+        system[:n, :n] = -np.sqrt(np.einsum("ijk,ijk->ij", offsets, offsets))
+        system[:n, n] = system[n, :n] = 1.0
+        trend = np.array([self._trend_at(tuple(shape)) for shape in self.shapes])
+        self._inverse = np.linalg.inv(system)
+        self._weights = self._inverse @ np.append(np.log(self.medians / trend), 0.0)
