@@ -12,15 +12,19 @@ from cosim.profile.errors import raise_all
 from cosim.profile.recorded import RecordedProfile
 from cosim.profile.recorded_file import read_recorded
 from cosim.profile.recorded_fit import misfits, stand_in
+from cosim.profile.roofline import load_roofline
 
 RECORDED_SUFFIX = ".jsonl"
 
 
 def load_profile(name: str, spec: EngineSpec, *, quantization: str | None) -> Profile:
-    """The profile of an engine that is about to be started; raises ProfileError."""
-    if not name.endswith(RECORDED_SUFFIX):
-        raise ProfileError(f"no profile {name!r}", "none is shipped yet")
-    return _recorded(Path(name), spec, quantization)
+    """The profile of an engine that is about to be started: a recorded file, or else a roofline.
+
+    Raises ProfileError with every fault found.
+    """
+    if name.endswith(RECORDED_SUFFIX):
+        return _recorded(Path(name), spec, quantization)
+    return load_roofline(name, spec, quantization)
 
 
 def _recorded(path: Path, spec: EngineSpec, quantization: str | None) -> RecordedProfile:

@@ -10,7 +10,6 @@ only prefill, and mixed ones. Features, none of which can make a step shorter:
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from cosim.bridge.engine_messages import ProfiledExecutor, Signature
 from cosim.profile.base import Charge, ChunkPosition
+from cosim.profile.graphs import padding
 from cosim.profile.recorded_file import RecordedFile
 from cosim.profile.surface import Drawn, Shape, Surface
 
@@ -33,7 +33,6 @@ class RecordedProfile:
         self.label = recorded.header.label
         self._recorded = recorded
         self._executor = executor
-        self._graph_sizes = _graph_sizes(recorded)
         self._steps = {family: surface for family in FAMILIES if (surface := self._surface(family)) is not None}
         self._frontend = Surface(
             [_frontend_shape(line.prompt_tokens, line.encoder_tokens, line.images) for line in recorded.frontends],
@@ -86,7 +85,13 @@ class RecordedProfile:
         return Surface(shapes, [line.durations_ns for line in lines], _TERMS[family])
 
     def _shape(self, signature: Signature, family: Family) -> Shape:
-        tokens = self._padded(signature.prefill_tokens + signature.decode_sequences)
+        engine = self._recorded.header.engine
+        tokens = padding(
+            signature,
+            mode=engine.cudagraph_mode,
+            sizes=engine.cudagraph_capture_sizes,
+            max_num_seqs=engine.max_num_seqs,
+        ).tokens
         prefill = (
             signature.prefill_sequences,
             signature.prefill_attention,
@@ -97,11 +102,6 @@ class RecordedProfile:
         if family == "decode":
             return (tokens, decode[1])
         return (tokens, *prefill) if family == "prefill" else (tokens, *prefill, *decode)
-
-    def _padded(self, tokens: int) -> int:
-        """Tokens of the forward pass: the next captured size (vLLM, CudagraphDispatcher), or as they are beyond it."""
-        index = bisect.bisect_left(self._graph_sizes, tokens)
-        return self._graph_sizes[index] if index < len(self._graph_sizes) else tokens
 
 
 def family_of(signature: Signature) -> Family:
@@ -130,11 +130,6 @@ _TERMS = {"decode": _decode_terms, "prefill": _prefill_terms, "mixed": _prefill_
 
 def _frontend_shape(prompt_tokens: int, encoder_tokens: int, images: int) -> Shape:
     return (prompt_tokens, encoder_tokens, images)
-
-
-def _graph_sizes(recorded: RecordedFile) -> list[int]:
-    engine = recorded.header.engine
-    return [] if engine.cudagraph_mode == "NONE" else sorted(engine.cudagraph_capture_sizes)
 
 
 def _charge(drawn: Drawn) -> Charge:

@@ -15,6 +15,7 @@ import msgspec
 
 from cosim.bridge.engine_messages import Signature
 from cosim.profile.errors import ProfileError, raise_all
+from cosim.profile.graphs import KNOWN_MODES
 from cosim.profile.records import (
     FEWEST_SAMPLES,
     FORMAT_VERSION,
@@ -86,6 +87,7 @@ def read_recorded(path: Path) -> RecordedFile:
     for number, step in steps:
         _check_signature(number, step.signature, faults)
     if len(decoded) == len(lines) - 1:  # A line that cannot be read would be told a second time as a hole.
+        _check_graphs(header, faults)
         _check_grids(header.grids, steps, faults)
         _check_frontends(frontends, faults)
         _check_egress(egress, faults, len(lines))
@@ -190,6 +192,14 @@ def _check_signature(number: int, signature: Signature, faults: _Faults) -> None
     if signature.decode_context_tokens > signature.context_tokens:
         what = f"signature.decode_context_tokens: {signature.decode_context_tokens}"
         faults.add(number, what, f"at most context_tokens, {signature.context_tokens}")
+
+
+def _check_graphs(header: Header, faults: _Faults) -> None:
+    engine = header.engine
+    if engine.cudagraph_mode not in KNOWN_MODES:
+        faults.add(1, f"engine.cudagraph_mode: {engine.cudagraph_mode!r}", f"allowed: {', '.join(KNOWN_MODES)}")
+    if not _ascends(engine.cudagraph_capture_sizes):
+        faults.add(1, f"engine.cudagraph_capture_sizes: {engine.cudagraph_capture_sizes}", "in ascending order")
 
 
 def _points(grid: Grid) -> Iterator[tuple[int, ...]]:

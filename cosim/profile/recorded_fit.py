@@ -46,6 +46,7 @@ FREE_ARGUMENTS = _SCHEDULING_ARGUMENTS | {
     "use_tqdm_on_load",
     "served_model_name",
 }
+_INHERITED_ARGUMENTS = _SCHEDULING_ARGUMENTS | {"kv_cache_dtype"}
 _CONFIGURED = (
     "max_model_len",
     "max_num_seqs",
@@ -85,7 +86,7 @@ def stand_in(header: Header, spec: EngineSpec) -> ProfiledExecutor:
         "block_size": engine.block_size,
         "enable_prefix_caching": engine.enable_prefix_caching,
     }
-    given = {name: value for name, value in engine.arguments.items() if name in _SCHEDULING_ARGUMENTS}
+    given = {name: value for name, value in engine.arguments.items() if name in _INHERITED_ARGUMENTS}
     return ProfiledExecutor(
         kv_cache_bytes=asked if isinstance(asked, int) else header.kv_cache_bytes,
         async_scheduling=header.async_scheduling,
