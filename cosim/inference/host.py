@@ -30,6 +30,7 @@ from cosim.bridge.peer import serve
 from cosim.inference import config_model, cpu_generators, synthetic_model, vllm_arguments
 from cosim.inference.conditions import ConditionsMeter
 from cosim.inference.vllm_engine import SteppedEngine
+from cosim.profile import synthetic_config
 from cosim.words import WORDS
 
 WARM_UP_ROUNDS = 2
@@ -98,7 +99,7 @@ def _make_engine(spec: EngineSpec, hardware: str, seed: int) -> SteppedEngine:
     from vllm.v1.engine.llm_engine import LLMEngine
 
     if isinstance(spec.model, SyntheticModel):
-        model, images = str(synthetic_model.make_model(spec.model)), synthetic_model.has_vision(spec.model)
+        model, images = str(synthetic_model.make_model(spec.model)), synthetic_config.has_vision(spec.model)
     elif isinstance(spec.model, ConfigModel):
         folder = config_model.make_model(spec.model, executed=spec.executor is None)
         model, images = str(folder), config_model.has_vision(spec.model)

@@ -22,20 +22,18 @@ import numpy.typing as npt
 from cosim.bridge.engine_messages import SyntheticModel
 from cosim.inference import image_processor, synthetic_tokenizer
 from cosim.inference.model_folder import made_once, user_cache
+from cosim.profile import synthetic_config
+from cosim.profile.synthetic_config import (
+    ARCHITECTURES,
+    HEAD_SIZE,
+    PATCH_SIZE,
+    SPATIAL_MERGE_SIZE,
+    TEMPORAL_PATCH_SIZE,
+    has_vision,
+)
 from cosim.words import WORDS
 
-HEAD_SIZE = 64
-MAX_POSITION_EMBEDDINGS = 32_768
-PATCH_SIZE = 14
-SPATIAL_MERGE_SIZE = 2
-TEMPORAL_PATCH_SIZE = 2
 _WEIGHT_STD = 0.02
-
-ARCHITECTURES = {
-    "llama": "LlamaForCausalLM",
-    "qwen3": "Qwen3ForCausalLM",
-    "qwen2_5_vl": "Qwen2_5_VLForConditionalGeneration",
-}
 
 Shape = tuple[int, ...]
 
@@ -69,15 +67,10 @@ def check(spec: SyntheticModel) -> None:
             raise ValueError(f"{key}: {depth} is not at least 1")
 
 
-def has_vision(spec: SyntheticModel) -> bool:
-    """Whether the model takes images."""
-    return spec.architecture == "qwen2_5_vl"
-
-
 def _key(spec: SyntheticModel, words: tuple[str, ...]) -> str:
     # The code is part of the key: a folder made by an earlier version of it is another model.
     digest = hashlib.sha256(msgspec.json.encode([spec, words]))
-    for module in (__file__, image_processor.__file__, synthetic_tokenizer.__file__):
+    for module in (__file__, image_processor.__file__, synthetic_config.__file__, synthetic_tokenizer.__file__):
         digest.update(Path(module).read_bytes())
     return f"{spec.architecture}-{spec.hidden_size}x{spec.layers}-{digest.hexdigest()[:16]}"
 
@@ -102,56 +95,15 @@ def _write(spec: SyntheticModel, words: tuple[str, ...], folder: Path) -> None:
 
 
 def _config(spec: SyntheticModel, tokens: dict[str, int]) -> dict[str, Any]:
-    heads = spec.hidden_size // HEAD_SIZE
-    text: dict[str, Any] = {
-        "vocab_size": spec.vocabulary_size,
-        "hidden_size": spec.hidden_size,
-        "num_hidden_layers": spec.layers,
-        "num_attention_heads": heads,
-        "num_key_value_heads": heads // 2,
-        "head_dim": HEAD_SIZE,
-        "intermediate_size": 3 * spec.hidden_size,
-        "max_position_embeddings": MAX_POSITION_EMBEDDINGS,
-        "rms_norm_eps": 1e-6,
-        "hidden_act": "silu",
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0},
-        "tie_word_embeddings": True,
-        "bos_token_id": None,
-        "eos_token_id": tokens["<|im_end|>"],
-        "pad_token_id": tokens["<|endoftext|>"],
-        "dtype": "bfloat16",
-    }
-    common = {"architectures": [ARCHITECTURES[spec.architecture]], "model_type": spec.architecture}
-    if not has_vision(spec):
-        return {**common, **text}
-    # Height, width and time share the rotary dimensions in the proportions of Qwen2.5-VL: 16, 24, 24 of 64.
-    text["rope_parameters"]["mrope_section"] = [HEAD_SIZE // 8, 3 * HEAD_SIZE // 16, 3 * HEAD_SIZE // 16]
-    vision = {
-        "model_type": "qwen2_5_vl",
-        "depth": spec.vision_layers,
-        "hidden_size": spec.vision_hidden_size,
-        "num_heads": spec.vision_hidden_size // HEAD_SIZE,
-        "intermediate_size": 3 * spec.vision_hidden_size,
-        "out_hidden_size": spec.hidden_size,
-        "patch_size": PATCH_SIZE,
-        "spatial_merge_size": SPATIAL_MERGE_SIZE,
-        "temporal_patch_size": TEMPORAL_PATCH_SIZE,
-        "window_size": 112,
-        "fullatt_block_indexes": [spec.vision_layers - 1],
-        "in_channels": 3,
-        "hidden_act": "silu",
-    }
-    return {
-        **common,
-        "text_config": {"model_type": "qwen2_5_vl_text", **text},
-        "vision_config": vision,
-        "vision_start_token_id": tokens["<|vision_start|>"],
-        "vision_end_token_id": tokens["<|vision_end|>"],
-        "image_token_id": tokens["<|image_pad|>"],
-        "video_token_id": tokens["<|video_pad|>"],
-        "tie_word_embeddings": True,
-        "dtype": "bfloat16",
-    }
+    config = synthetic_config.make_config(spec)
+    text = config.get("text_config", config)
+    text |= {"bos_token_id": None, "eos_token_id": tokens["<|im_end|>"], "pad_token_id": tokens["<|endoftext|>"]}
+    if has_vision(spec):
+        config["vision_start_token_id"] = tokens["<|vision_start|>"]
+        config["vision_end_token_id"] = tokens["<|vision_end|>"]
+        config["image_token_id"] = tokens["<|image_pad|>"]
+        config["video_token_id"] = tokens["<|video_pad|>"]
+    return config
 
 
 def _shapes(config: dict[str, Any]) -> Iterator[tuple[str, Shape]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cosim.bridge.engine_messages import ConfigModel, EngineSpec, ProfiledExecutor, Signature, SyntheticModel
+from cosim.profile import synthetic_config
 from cosim.profile.accelerator import accelerator
 from cosim.profile.base import Charge, ChunkPosition
 from cosim.profile.errors import ProfileError
@@ -18,7 +19,6 @@ from cosim.profile.model_shape import model_shape
 from cosim.profile.quantization import quantization_format, weight_bytes
 from cosim.profile.server_arguments import server_arguments
 from cosim.profile.step_time import StepModel, step_parts
-from cosim.profile.synthetic_config import synthetic_config
 
 DEFAULT_QUANTIZATION = "fp16"
 
@@ -93,7 +93,7 @@ def config_of(spec: EngineSpec) -> dict[str, Any]:
     """The config.json of an engine's model. Raises ProfileError for one that is not on this machine."""
     model = spec.model
     if isinstance(model, SyntheticModel):
-        return synthetic_config(model)
+        return synthetic_config.make_config(model)
     if isinstance(model, ConfigModel):
         return _object(model.config, model.name)
     path = Path(model.name) / "config.json"

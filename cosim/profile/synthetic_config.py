@@ -24,7 +24,7 @@ def has_vision(spec: SyntheticModel) -> bool:
     return spec.architecture == "qwen2_5_vl"
 
 
-def synthetic_config(spec: SyntheticModel) -> dict[str, Any]:
+def make_config(spec: SyntheticModel) -> dict[str, Any]:
     """Everything in the config.json but the ids of tokens."""
     heads = spec.hidden_size // HEAD_SIZE
     text: dict[str, Any] = {
