@@ -17,7 +17,7 @@ from functools import partial
 from typing import Protocol
 
 from cosim.bridge.engine_messages import Tokens
-from cosim.clients.base import Client, Question
+from cosim.clients.base import Answer, Client, Question
 from cosim.clock import Agenda, Clock, Priority
 from cosim.http.connections import HttpConnections
 from cosim.invariants import Invariants
@@ -258,6 +258,8 @@ class Conductor:
         self._progress(now_ns, request)
         if request.attempts and request.tier is not None:
             self._in_flight[request.tier] -= 1
+        if request.question.answered is not None:
+            request.question.answered(Answer(status, request.output_tokens, request.text))
         self._release_client(request)
 
     def _release_client(self, request: Request) -> None:
@@ -328,6 +330,7 @@ class Conductor:
             return  # It gave up at an earlier chunk of this instant.
         request = attempt.request
         request.bytes_down += n_bytes
+        request.text += tokens.text
         if tokens.count:
             request.chunk_times_ns.append(t_ns)
             request.output_tokens += tokens.count

@@ -79,7 +79,7 @@ def engine_plans(scenario: Scenario, recorded: Mapping[str, str] = MappingProxyT
     fixed = scenario.placement.kind == "fixed"
     plans = []
     for name, tier in scenario.tiers.items():
-        groups = [group for group in scenario.clients if group.tier == name or not fixed]
+        groups = [group for group in scenario.clients if name in group.tiers or not fixed]
         clients = [client for group in groups for client in client_names(group)]
         if tier.per_client:
             plans += [

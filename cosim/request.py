@@ -110,6 +110,7 @@ class Request:
     bytes_down: int = 0
     chunk_times_ns: list[int] = field(default_factory=list)
     output_tokens: int = 0
+    text: str = ""
     status: Status | None = None
 
     @property

@@ -13,10 +13,20 @@ OnOverrun = Literal["overlap", "skip", "queue"]
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """How a question ended, as requests.jsonl says it, and what the client had read by then."""
+
+    status: str
+    output_tokens: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """One request as a client asks it. Times are ns since the epoch, durations ns.
 
     `make_body` makes the JSON of POST /v1/chat/completions, once; a replay, which knows its size, never calls it.
+    `answered` is told how it ended, before the client is asked for its next question. `turn` counts from 1.
     """
 
     request_id: str
@@ -32,6 +42,7 @@ class Question:
     make_body: Callable[[], bytes] = field(repr=False)
     session: str | None = None
     turn: int | None = None
+    answered: Callable[[Answer], None] | None = field(default=None, repr=False)
     _made: list[bytes] = field(default_factory=list, repr=False)
 
     def body(self) -> bytes:
@@ -50,12 +61,16 @@ def ask(
     prompt_tokens: int,
     output_tokens: int,
     make_body: Callable[[], bytes],
+    tier: str | None = None,
+    session: str | None = None,
+    turn: int | None = None,
+    answered: Callable[[Answer], None] | None = None,
 ) -> Question:
-    """The question with a number of a client, with what its group says of every question."""
+    """The question with a number of a client, with what its group says of every question; `tier` None: the group's."""
     return Question(
         request_id=f"{client}-{index:06d}",
         client=client,
-        tier=group.tier,
+        tier=tier or group.tier,
         t_scheduled_ns=t_scheduled_ns,
         prompt_tokens=prompt_tokens,
         output_tokens=output_tokens,
@@ -64,6 +79,9 @@ def ask(
         cancel_after_chunks=group.cancel_after_chunks,
         max_retries=group.max_retries,
         make_body=make_body,
+        session=session,
+        turn=turn,
+        answered=answered,
     )
 
 

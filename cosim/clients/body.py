@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
 from cosim.words import WORDS
+
+Message = dict[str, object]
 
 
 def text_of(prompt_tokens: int, rng: np.random.Generator) -> str:
@@ -16,17 +19,23 @@ def text_of(prompt_tokens: int, rng: np.random.Generator) -> str:
 
 
 def chat_body(*, model: str, text: str, output_tokens: int, seed: int, jpeg: bytes | None = None) -> bytes:
-    """A streamed chat completion of exactly `output_tokens` tokens.
-
-    `ignore_eos`, `min_tokens` and temperature 1 with a seed are vLLM's own parameters: random weights would else
-    stop at once or repeat one token.
-    """
+    """A streamed chat completion of one message, with a picture if there is one."""
     content: object = text
     if jpeg is not None:
         url = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
         content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
+    messages = [{"role": "user", "content": content}]
+    return conversation_body(model=model, messages=messages, output_tokens=output_tokens, seed=seed)
+
+
+def conversation_body(*, model: str, messages: Sequence[Message], output_tokens: int, seed: int) -> bytes:
+    """A streamed chat completion of exactly `output_tokens` tokens.
+
+    `ignore_eos`, `min_tokens` and temperature 1 with a seed are vLLM's own parameters: random weights would else
+    stop at once or repeat one token. Text is UTF-8, as httpx writes it (httpx._content.encode_json).
+    """
     body = {
-        "messages": [{"role": "user", "content": content}],
+        "messages": messages,
         "model": model,
         "max_completion_tokens": output_tokens,
         "min_tokens": output_tokens,
@@ -35,4 +44,4 @@ def chat_body(*, model: str, text: str, output_tokens: int, seed: int, jpeg: byt
         "seed": seed,
         "stream": True,
     }
-    return json.dumps(body, separators=(",", ":")).encode()
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cosim.clients.base import Client
 from cosim.clients.chat import ChatClient
+from cosim.clients.dialogue import DialogueClient, Pace
 from cosim.clients.frames import FramesClient
 from cosim.clients.images import FolderFrames, FrameSource, SyntheticFrames
-from cosim.scenario.clients import ClientGroup, Frames
+from cosim.clients.talk import Talk, drawn_talks, drawn_turns, recorded_talks, recorded_turns
+from cosim.scenario.arrivals import ClosedLoop
+from cosim.scenario.clients import Chat, ClientGroup, Frames
+from cosim.scenario.dialogue import Dialogue
 from cosim.scenario.errors import Problem, ScenarioError
+from cosim.scenario.sharegpt import Conversation, ShareGpt, conversations
 
 
 def client_names(group: ClientGroup) -> list[str]:
@@ -19,22 +24,53 @@ def client_names(group: ClientGroup) -> list[str]:
 
 
 def build_clients(
-    groups: Sequence[ClientGroup], *, seed: int, end_ns: int, models: dict[str, str], images: bool
+    groups: Sequence[ClientGroup], *, seed: int, end_ns: int, models: Mapping[str, str], images: bool
 ) -> list[Client]:
     """Clients of every group. `models`: tier -> model name in requests. `images` False: a replay needs no picture."""
+    return [client for group in groups for client in _build(group, seed, end_ns, models, images=images)]
+
+
+def _build(group: ClientGroup, seed: int, end_ns: int, models: Mapping[str, str], *, images: bool) -> list[Client]:
+    last_ns = end_ns if group.leave is None else min(end_ns, group.leave)
+    recorded = conversations(group, (group.file, None), "file") if isinstance(group, ShareGpt) else []
     clients: list[Client] = []
-    for group in groups:
-        for index, name in enumerate(client_names(group)):
-            model, start_ns = models[group.tier], group.joins_at(index)
-            last_ns = end_ns if group.leave is None else min(end_ns, group.leave)
-            if isinstance(group, Frames):
-                source = _source(group, name, seed) if images else None
-                clients.append(
-                    FramesClient(group, index, seed=seed, start_ns=start_ns, end_ns=last_ns, model=model, source=source)
+    for index, name in enumerate(client_names(group)):
+        start_ns, model = group.joins_at(index), models[group.tier]
+        if isinstance(group, Frames):
+            source = _source(group, name, seed) if images else None
+            clients.append(
+                FramesClient(group, index, seed=seed, start_ns=start_ns, end_ns=last_ns, model=model, source=source)
+            )
+        elif isinstance(group, Chat):
+            turns = drawn_turns(group, seed, name)
+            clients.append(
+                ChatClient(group, index, turns=turns, seed=seed, start_ns=start_ns, end_ns=last_ns, model=model)
+            )
+        elif isinstance(group, ShareGpt) and not group.multi_turn:
+            turns = recorded_turns(group, recorded, index, seed)
+            clients.append(
+                ChatClient(group, index, turns=turns, seed=seed, start_ns=start_ns, end_ns=last_ns, model=model)
+            )
+        else:
+            pace, talks = _sessions(group, recorded, index, seed)
+            clients.append(
+                DialogueClient(
+                    group, index, talks=talks, pace=pace, seed=seed, start_ns=start_ns, end_ns=last_ns, models=models
                 )
-            else:
-                clients.append(ChatClient(group, index, seed=seed, start_ns=start_ns, end_ns=last_ns, model=model))
+            )
     return clients
+
+
+def _sessions(
+    group: Dialogue | ShareGpt, recorded: Sequence[Conversation], index: int, seed: int
+) -> tuple[Pace, Iterator[Talk]]:
+    """How fast a client talks and what it says."""
+    if isinstance(group, Dialogue):
+        pause_ns = group.think_time if group.pause is None else group.pause
+        return Pace(group.think_time, pause_ns, group.think), drawn_talks(group, seed, f"{group.name}-{index}")
+    assert isinstance(group.arrivals, ClosedLoop)
+    think_ns = group.arrivals.think_time
+    return Pace(think_ns, think_ns, group.arrivals.think), recorded_talks(group, recorded, index, seed)
 
 
 def _source(group: Frames, client: str, seed: int) -> FrameSource | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 
 from cosim.clients.arrivals import Arrivals
 from cosim.clients.backoff import Backoff
 from cosim.clients.base import OnOverrun, Question, ask
-from cosim.clients.body import chat_body, text_of
+from cosim.clients.body import chat_body
 from cosim.clients.streams import stream
+from cosim.clients.talk import Turn
 from cosim.scenario.clients import Chat
+from cosim.scenario.sharegpt import ShareGpt
 
 
 class ChatClient:
@@ -17,7 +20,17 @@ class ChatClient:
 
     on_overrun: OnOverrun = "overlap"
 
-    def __init__(self, group: Chat, index: int, *, seed: int, start_ns: int, end_ns: int, model: str) -> None:
+    def __init__(
+        self,
+        group: Chat | ShareGpt,
+        index: int,
+        *,
+        turns: Iterator[Turn],
+        seed: int,
+        start_ns: int,
+        end_ns: int,
+        model: str,
+    ) -> None:
         self.name = f"{group.name}-{index}"
         self.group = group.name
         self.tier = group.tier
@@ -27,27 +40,29 @@ class ChatClient:
         self._model = model
         self.backoff = Backoff(seed, self.name)
         self._arrivals = Arrivals(group.arrivals, stream(seed, "chat-arrivals", self.name), start_ns)
-        self._words = stream(seed, "chat-text", self.name)
+        self._turns = turns
         self._count = 0
 
     def next_question(self, not_before_ns: int) -> Question | None:
-        """The next question; None once it would be due after the client's end."""
+        """The next question; None once it would be due after the client's end, or nothing is left to ask."""
         index = self._count
         due_ns = self._arrivals.next_ns(not_before_ns)
         if due_ns >= self._end_ns:
             return None
         self._count += 1
-        group, text = self._settings, text_of(self._settings.prompt_tokens, self._words)
+        turn = next(self._turns, None)
+        if turn is None:
+            return None
         return ask(
-            group,
+            self._settings,
             client=self.name,
             index=index,
             t_scheduled_ns=due_ns,
-            prompt_tokens=group.prompt_tokens,
-            output_tokens=group.output_tokens,
-            make_body=lambda: self._body(index, text),
+            prompt_tokens=turn.prompt_tokens,
+            output_tokens=turn.output_tokens,
+            make_body=lambda: self._body(index, turn),
         )
 
-    def _body(self, index: int, text: str) -> bytes:
+    def _body(self, index: int, turn: Turn) -> bytes:
         seed = zlib.crc32(f"{self.name}/{index}".encode())
-        return chat_body(model=self._model, text=text, output_tokens=self._settings.output_tokens, seed=seed)
+        return chat_body(model=self._model, text=turn.text, output_tokens=turn.output_tokens, seed=seed)

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from cosim.scenario.arrivals import Arrivals, ClosedLoop
+from cosim.scenario.dialogue import Dialogue
 from cosim.scenario.group import SizedGroup
 from cosim.scenario.section import Section, problem
+from cosim.scenario.sharegpt import ShareGpt
 from cosim.scenario.units import Duration, PositiveDuration
 
 
@@ -51,4 +53,4 @@ class Chat(SizedGroup):
         return isinstance(self.arrivals, ClosedLoop)
 
 
-ClientGroup = Annotated[Frames | Chat, Field(discriminator="kind")]
+ClientGroup = Annotated[Frames | Chat | Dialogue | ShareGpt, Field(discriminator="kind")]

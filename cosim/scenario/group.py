@@ -51,10 +51,14 @@ class Group(Section):
         """When a client begins to ask, ns since the epoch."""
         return self.join + index * self.join_every
 
+    def references(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """Keys that name a tier, and which."""
+        return [(("tier",), self.tier)]
+
     @property
     def tiers(self) -> tuple[str, ...]:
         """Every tier that these clients ask of their own accord."""
-        return (self.tier,)
+        return tuple(dict.fromkeys(name for _, name in self.references()))
 
     @property
     def closed_loop(self) -> bool:

@@ -23,6 +23,7 @@ from cosim.scenario.nr_trace import read_trace
 from cosim.scenario.nr_ues import Interruption
 from cosim.scenario.override import apply_environment, apply_settings
 from cosim.scenario.section import Section
+from cosim.scenario.sharegpt import ShareGpt, conversations
 from cosim.scenario.source import KeyPath, Source, dotted, literal, read
 
 PROFILE_SUFFIXES = (".jsonl", ".yaml", ".yml")
@@ -82,6 +83,7 @@ def load(
     apply_settings(source, settings)
     scenario = _validate(source)
     scenario = _absolute_paths(scenario, path.parent, source)
+    _check_conversations(scenario, source)
     timeline = _timeline(scenario, source)
     networks = [scenario.network, *(state.network for state in timeline)]
     if any(isinstance(network, PipeNetwork) and network.drops() for network in networks):
@@ -96,7 +98,7 @@ def _idle_parts(scenario: Scenario) -> Iterator[str]:
     for name in scenario.network.paths:
         if name not in used:
             yield f"network.paths.{name}: no tier uses this path (tiers use: {', '.join(sorted(filter(None, used)))})"
-    asked = {group.tier for group in scenario.clients}
+    asked = {tier for group in scenario.clients for tier in group.tiers}
     for name in scenario.tiers:
         if name not in asked and scenario.placement.kind == "fixed":
             yield f"tiers.{name}: no client asks this tier"
@@ -178,6 +180,8 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
     for index, group in enumerate(data["clients"]):
         if group.get("folder") is not None:
             group["folder"] = checked(group["folder"], ("clients", index, "folder"), "a folder with JPEG images")
+        if group["kind"] == "sharegpt":
+            group["file"] = os.path.realpath(base / group["file"])
     for name, tier in data["tiers"].items():
         engine = tier["engine"]
         if engine["kind"] == "replay":
@@ -202,6 +206,14 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
     if problems:
         raise ScenarioError(problems)
     return Scenario.model_validate(data)
+
+
+def _check_conversations(scenario: Scenario, source: Source) -> None:
+    """Read what clients will ask from files. Raises ScenarioError."""
+    for index, group in enumerate(scenario.clients):
+        if isinstance(group, ShareGpt):
+            keys = ("clients", index, "file")
+            conversations(group, source.place(keys), dotted(keys))
 
 
 def _timeline(scenario: Scenario, source: Source) -> tuple[Knobs, ...]:

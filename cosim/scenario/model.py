@@ -118,8 +118,9 @@ class Scenario(Section):
         for index, group in enumerate(self.clients):
             if group.name in names[:index]:
                 found.append((("clients", index, "name"), f"{group.name!r} names two groups", "a name of its own"))
-            if group.tier not in self.tiers:
-                found.append((("clients", index, "tier"), f"no tier {group.tier!r}", list(self.tiers)))
+            for keys, asked in group.references():
+                if asked not in self.tiers:
+                    found.append((("clients", index, *keys), f"no tier {asked!r}", list(self.tiers)))
         if isinstance(self.network.access, NrAccess):
             found += _unbound_ues(self.network.access, names)
         if found:

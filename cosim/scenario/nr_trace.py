@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
-import stat
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cosim.scenario.errors import MOST_SHOWN, Problem, ScenarioError, shown
+from cosim.scenario.files import open_regular
 from cosim.scenario.nr_ues import HIGHEST_SINR_DB, LOWEST_SINR_DB
 from cosim.scenario.units import LONGEST_DURATION_NS, NS_PER_UNIT
 
@@ -79,13 +79,6 @@ def _points(path: Path, key: str) -> list[dict[str, Any]]:
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Rows that are not empty, each with its 1-based line."""
-    with open(path, newline="", encoding="utf-8-sig", opener=_without_waiting) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("it is no regular file")  # and might never end
+    with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file)
         yield from ((reader.line_num, row) for row in reader if row)
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opens a pipe too, which has no writer yet."""
-    return os.open(path, flags | os.O_NONBLOCK)

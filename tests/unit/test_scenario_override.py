@@ -123,7 +123,7 @@ def test_a_variable_takes_the_spelling_of_the_file(tmp_path: Path) -> None:
     environment = {"COSIM__NETWORK__PATHS__FAR-AWAY__DELAY": "7ms", "COSIM__CLIENTS__0__PROMPT_TOKENS": "5"}
     loaded = load(file, environment=environment)
     assert loaded.scenario.network.paths["Far-Away"].delay == 7_000_000
-    assert loaded.scenario.clients[0].prompt_tokens == 5
+    assert loaded.data()["clients"][0]["prompt_tokens"] == 5
     assert said(loaded) == []
 
 
