@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cosim.clients.build import client_names
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.engine_plan import engine_plans, host_plans
+from cosim.plan_clients import client_lines
 from cosim.scenario.load import Loaded
 from cosim.scenario.network import LinkAccess, LinkDirection
 from cosim.scenario.nr import NrAccess
@@ -38,6 +39,7 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
         if tier.path is not None and scenario.network.paths[tier.path].gateway is not None:
             way += ", HTTP/2 to its gateway"
         yield f"  {group.name}: {len(client_names(group))} client(s) of kind {group.kind} to {group.tier}, {way}"
+        yield from (f"    {line}" for line in client_lines(group))
     yield "network"
     yield f"  {_access(scenario.network.access)}"
     for name, path in [("core", scenario.network.core), *scenario.network.paths.items()]:

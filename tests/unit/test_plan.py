@@ -11,6 +11,7 @@ import yaml
 from cosim.plan import plan_lines
 from cosim.scenario.load import load
 from tests.lockstep import chat, scenario, stub
+from tests.sharegpt import FILE
 
 
 def plan(folder: Path, data: dict[str, Any]) -> str:
@@ -38,8 +39,11 @@ def test_a_plan_of_doubles(tmp_path: Path) -> None:
           no process: network and engines are doubles in process
         would send
           user: 3 client(s) of kind chat to edge, over access, core and path edge
+            each at 10/s (constant), open loop
           own: 1 client(s) of kind chat to device, local
+            each at 10/s (constant), open loop
           far: 1 client(s) of kind chat to cloud, over access, core and path cloud
+            each at 10/s (constant), open loop
         network
           access up unlimited 8 ms jitter 2 ms; down unlimited 4 ms
           core up unlimited 1 ms; down unlimited 3 ms
@@ -84,3 +88,38 @@ def test_a_plan_says_where_clients_speak_http2(tmp_path: Path) -> None:
     data["network"]["paths"]["edge"] = {"gateway": {"http": 2}}
     line = "  a: 1 client(s) of kind chat to edge, over access, core and path edge, HTTP/2 to its gateway"
     assert line in plan(tmp_path, data).splitlines()
+
+
+def test_a_plan_says_what_clients_ask(tmp_path: Path) -> None:
+    base = {"tier": "edge", "prompt_tokens": 9, "output_tokens": 5}
+    talk = {**base, "kind": "dialogue", "think_time": "3s"}
+    people = {"kind": "sharegpt", "tier": "edge", "file": str(FILE)}
+    closed = {"kind": "closed", "think_time": "2s", "think": "constant"}
+    rates = {"rate": "2/s", "rate_changes": [{"at": "1s", "rate": "9/s"}]}
+    clients = [
+        {**base, "name": "a", "kind": "chat", "arrivals": {"kind": "gamma", "burstiness": 0.5, **rates}},
+        {**talk, "name": "b", "turns": 3, "count": 2, "join": "1s", "join_every": "2s", "leave": "9s"},
+        {**talk, "name": "c", "turns": {"kind": "uniform", "min": 2, "max": 8}, "sessions": 4, "pause": "9s"},
+        {**talk, "name": "d", "turns": {"kind": "geometric", "mean": 4}, "system_tokens": 50, "think": "constant"},
+        {**people, "name": "e", "arrivals": {"kind": "poisson", "rate": "1/s"}, "leave": "9s"},
+        {**people, "name": "f", "arrivals": closed, "multi_turn": True, "moves": [{"turn": 2, "tier": "edge"}]},
+    ]
+    found = plan(tmp_path, scenario(clients=clients)).splitlines()
+    told = [line.strip() for line in found[found.index("would send") : found.index("network")] if line[:4] == "    "]
+    assert told == [
+        "each at 2/s (gamma of burstiness 0.5), open loop; 9/s from 1 s on",
+        "sessions one after another of 3 turn(s), each 9 tokens and an answer of 5",
+        "3 s between turns, 3 s between sessions (exponential)",
+        "joining at 1 s, one each 2 s, leaving at 9 s",
+        "4 session(s) each of 2 to 8 turn(s), each 9 tokens and an answer of 5",
+        "3 s between turns, 9 s between sessions (exponential)",
+        "sessions one after another of 4 (mean, geometric) turn(s), each 9 tokens and an answer of 5 after a system "
+        "prompt of 50 that all share",
+        "3 s between turns, 3 s between sessions (constant)",
+        "each at 1/s (poisson), open loop",
+        f"sessions one after another, of 12 prompts that fit in {FILE}",
+        "joining at 0 s, leaving at 9 s",
+        "each after an answer and 2 s of thought (constant), closed loop",
+        f"sessions one after another, of 12 conversations of 30 turns in all that fit in {FILE}",
+        "sessions move to edge from turn 2 on",
+    ]

@@ -153,6 +153,31 @@ def test_a_problem_as_text() -> None:
         ("name: user", "name: cam", "s.yaml:18: clients.1.name: 'cam' names two groups; a name of its own"),
         ("kind: poisson, rate", "kind: poison, rate", "s.yaml:18: clients.1.arrivals.kind: unknown kind 'poison'; one"),
         ("kind: poisson, rate", "kind: closed, rate", "s.yaml:18: clients.1.arrivals.rate: unknown key; allowed: kind"),
+        (
+            "kind: chat, tier: edge, arrivals: {kind: poisson, rate: 2/s}",
+            "kind: dialogue, tier: edge, turns: 3,\n     moves: [{turn: 2, tier: clod}]",
+            "s.yaml:19: clients.1.moves.0.tier: no tier 'clod'; allowed: edge",
+        ),
+        (
+            "kind: chat, tier: edge, arrivals: {kind: poisson, rate: 2/s}",
+            "kind: dialogue, tier: edge, turns: {kind: normal, mean: 3}",
+            "s.yaml:18: clients.1.turns.kind: unknown kind 'normal'; one of geometric, uniform",
+        ),
+        (
+            "{kind: poisson, rate: 2/s}",
+            "{kind: gamma, rate: 2/s}",
+            "s.yaml:18: clients.1.arrivals.burstiness: is missing",
+        ),
+        (
+            "{kind: poisson, rate: 2/s}",
+            "{kind: gamma, rate: 2/s, burstiness: 0}",
+            "s.yaml:18: clients.1.arrivals.burstiness: 0 is not allowed; input should be greater than or equal to 0.01",
+        ),
+        (
+            "tier: edge, arrivals",
+            "tier: edge, join: 5s, leave: 5s, arrivals",
+            "s.yaml:18: clients.1.leave: before the last client joins, at 5 s; a later time",
+        ),
         ("{e2el: 500ms}", "500ms", "s.yaml:19: sla.premium: '500ms' is not a section"),
         ("cloud.delay: 60ms", "cloud.delay: 60", "s.yaml:22: network.paths.cloud.delay: 60 has no unit"),
         (
@@ -249,6 +274,12 @@ RICH = scenario(
     clients=[
         chat("user", cancel_after="1s"),
         chat("closed", arrivals={"kind": "closed", "think": "constant"}),
+        {"name": "talk", "kind": "dialogue", "tier": "edge", "turns": {"kind": "uniform", "min": 2, "max": 3}}
+        | {"moves": [{"turn": 2, "tier": "cloud"}], "join": "1ms", "leave": "90ms"},
+        chat(
+            "bursts",
+            arrivals={"kind": "gamma", "rate": "3/s", "burstiness": 2, "rate_changes": [{"at": "1s", "rate": "1/s"}]},
+        ),
         {"name": "cam", "kind": "frames", "tier": "cloud", "period": "50ms", "image": {"width": 64, "detail": 0.1}},
     ],
     placement={"kind": "fixed", "options": {}},
