@@ -34,14 +34,16 @@ _SPECIAL_TOKENS = {
 def make_model(spec: ConfigModel, *, executed: bool, cache: Path | None = None) -> Path:
     """The folder of a model that vLLM can load, made once and kept in the user's cache.
 
-    `executed`: the model is quantised as its config says; without a forward pass that is the profile's concern.
-    Raises ValueError for a vocabulary that is too small for the tokenizer.
+    `executed`: every id of the vocabulary has a token, since any can be sampled; without a forward pass those of texts
+    suffice and the tokenizer loads sooner. Texts become the same tokens either way. Raises ValueError for a vocabulary
+    that is too small for the tokenizer.
     """
     config = json.loads(spec.config)
+    size = config.get("text_config", config)["vocab_size"]
     if not executed:
-        config.pop("quantization_config", None)
-    folder = (cache or user_cache() / "models") / _key(spec.name, config)
-    return made_once(folder, lambda draft: _write(config, draft))
+        size = min(size, synthetic_tokenizer.MOST_TRAINED)
+    folder = (cache or user_cache() / "models") / _key(spec.name, config, size)
+    return made_once(folder, lambda draft: _write(config, size, draft))
 
 
 def has_vision(spec: ConfigModel) -> bool:
@@ -49,18 +51,17 @@ def has_vision(spec: ConfigModel) -> bool:
     return "vision_config" in json.loads(spec.config)
 
 
-def _key(name: str, config: dict[str, Any]) -> str:
+def _key(name: str, config: dict[str, Any], vocabulary_size: int) -> str:
     # The code is part of the key: a folder made by an earlier version of it is another model.
-    digest = hashlib.sha256(msgspec.json.encode([config, WORDS]))
+    digest = hashlib.sha256(msgspec.json.encode([config, vocabulary_size, WORDS]))
     for module in (__file__, image_processor.__file__, synthetic_tokenizer.__file__):
         digest.update(Path(module).read_bytes())
     return f"{Path(name).name}-{digest.hexdigest()[:16]}"
 
 
-def _write(config: dict[str, Any], folder: Path) -> None:
+def _write(config: dict[str, Any], vocabulary_size: int, folder: Path) -> None:
     images = "vision_config" in config
-    size = config.get("text_config", config)["vocab_size"]
-    tokens = synthetic_tokenizer.write(folder, size, WORDS, images=images)
+    tokens = synthetic_tokenizer.write(folder, vocabulary_size, WORDS, images=images)
     (folder / "config.json").write_text(json.dumps(_with_tokens(config, tokens), indent=1))
     if images:
         vision = config["vision_config"]

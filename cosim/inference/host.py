@@ -29,10 +29,13 @@ from cosim.bridge.messages import PROTOCOL_VERSION
 from cosim.bridge.peer import serve
 from cosim.inference import config_model, cpu_generators, synthetic_model, vllm_arguments
 from cosim.inference.conditions import ConditionsMeter
+from cosim.inference.entry_store import EntryStore
+from cosim.inference.model_folder import user_cache
 from cosim.inference.vllm_engine import SteppedEngine
 from cosim.profile import synthetic_config
 from cosim.words import WORDS
 
+PROMPTS_LIMIT_BYTES = 1 << 30
 WARM_UP_ROUNDS = 2
 WARM_UP_IMAGE = (640, 480)
 WARM_UP_OUTPUT_TOKENS = 4
@@ -108,26 +111,31 @@ def _make_engine(spec: EngineSpec, hardware: str, seed: int) -> SteppedEngine:
     config, log_stats = vllm_arguments.make_config(spec, model, hardware=hardware, seed=seed, images=images)
     llm = LLMEngine.from_vllm_config(config, disable_log_stats=not log_stats)
     cpu_generators.mend(llm)
-    # What a profiled engine's steps take on this machine is charged to nobody.
-    measured = spec.executor is None
-    meter = ConditionsMeter(threads=torch.get_num_threads(), gpu=hardware.startswith("gpu")) if measured else None
-    return SteppedEngine(llm, served_model_name=spec.served_model_name, tls=spec.tls, meter=meter)
+    if spec.executor is None:
+        meter = ConditionsMeter(threads=torch.get_num_threads(), gpu=hardware.startswith("gpu"))
+        return SteppedEngine(llm, served_model_name=spec.served_model_name, tls=spec.tls, meter=meter)
+    from cosim.inference.cached_renderer import CachedRenderer
+
+    # What a profiled engine's front end and steps take on this machine is charged to nobody.
+    cached = CachedRenderer(llm, EntryStore(user_cache() / "prompts", limit_bytes=PROMPTS_LIMIT_BYTES))
+    return SteppedEngine(llm, served_model_name=spec.served_model_name, tls=spec.tls, meter=None, cached=cached)
 
 
 def warm_up(name: str, engine: SteppedEngine) -> None:
     """Serve requests of text and, where the model takes them, of images, then forget them.
 
-    The first of each costs up to 0.1 s more than later ones. Raises RuntimeError if a chat completion is refused.
+    The first of each costs up to 0.1 s more than later ones; where nothing is measured, one text shows that they are
+    served. Raises RuntimeError if a chat completion is refused.
     """
     config = engine.llm.model_config
     words = min(len(WORDS) // 2, config.max_model_len // 4)
     images = config.is_multimodal_model and config.multimodal_config.get_limit_per_prompt("image") > 0
-    for index in range(WARM_UP_ROUNDS):
+    for index in range(WARM_UP_ROUNDS if engine.measured else 1):
         text = " ".join(WORDS[index : index + words])
         refusal = _serve_one(engine, f"warm-up-text-{index}", [{"type": "text", "text": text}])
         if refusal is not None:
             raise RuntimeError(f"engine {name} refuses a chat completion: {refusal}")
-        if images:
+        if images and engine.measured:
             part: dict[str, object] = {"type": "image_url", "image_url": {"url": _noise_image(index)}}
             refusal = _serve_one(engine, f"warm-up-image-{index}", [part, {"type": "text", "text": WORDS[0]}])
             if refusal is not None:

@@ -31,17 +31,20 @@ CHAT_TEMPLATE = (
 )
 
 _TRAINING_FILES = 60
+# Tokens that a text can become; more cost time at each start and none of synthetic prompts.
+MOST_TRAINED = 8192
 _SPACE = "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}"
 Merge = tuple[str, str]
 
 
 def write(folder: Path, vocabulary_size: int, words: tuple[str, ...], *, images: bool) -> dict[str, int]:
     """Write the tokenizer's files; returns the ids of the special tokens. Raises ValueError if the words do not fit."""
-    trained = _train(vocabulary_size)
+    trained_size = min(vocabulary_size, MOST_TRAINED)
+    trained = _train(trained_size)
     base = [token for token, _ in sorted(trained["vocab"].items(), key=lambda item: int(item[1]))]
     merges = [(left, right) for left, right in trained["merges"]]
     alphabet = base[: len(base) - len(merges)]
-    merges = _with_words(merges, words, vocabulary_size - len(alphabet))
+    merges = _with_words(merges, words, trained_size - len(alphabet))
     # Two merges may make the same token.
     vocabulary = list(dict.fromkeys([*alphabet, *(left + right for left, right in merges)]))
     # Every id that the model can sample must have a token; no text is encoded as these.

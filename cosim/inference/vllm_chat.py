@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cosim.inference.cached_renderer import CachedRenderer
 
 SSE_DONE = "data: [DONE]\n\n"
 
@@ -131,7 +134,8 @@ class _EngineClient:
 class ChatServer:
     """Front end of one engine: `prepare` is what POST /v1/chat/completions does before the engine has the request."""
 
-    def __init__(self, llm: Any, served_model_name: str) -> None:
+    def __init__(self, llm: Any, served_model_name: str, cached: CachedRenderer | None = None) -> None:
+        """`cached`: renders instead of vLLM's own renderer."""
         from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
         from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
         from vllm.entrypoints.openai.models.protocol import BaseModelPath
@@ -140,6 +144,7 @@ class ChatServer:
 
         self._llm = llm
         self._request_type = ChatCompletionRequest
+        self._read: Callable[[bytes], Any] = cached.announce if cached is not None else json.loads
         self._client = _EngineClient(llm)
         names = llm.model_config.served_model_name
         aliases = [served_model_name, *([names] if isinstance(names, str) else names or [])]
@@ -148,7 +153,8 @@ class ChatServer:
             self._client,
             OpenAIServingModels(self._client, paths),
             "assistant",
-            online_renderer=OnlineRenderer(
+            online_renderer=cached
+            or OnlineRenderer(
                 llm.model_config,
                 llm.renderer,
                 request_logger=None,
@@ -189,7 +195,7 @@ class ChatServer:
         from pydantic import ValidationError
 
         try:
-            request = self._request_type.model_validate(json.loads(body))
+            request = self._request_type.model_validate(self._read(body))
         except ValidationError as error:
             problems = (f"{'.'.join(map(str, at['loc']))}: {at['msg']}" for at in error.errors(include_url=False))
             raise Refused(f"400 BadRequestError: {'; '.join(problems)}") from error

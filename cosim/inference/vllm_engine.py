@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cosim.bridge.engine_messages import Rendered, RenderRefused, Signature, Stepped, Tokens
 from cosim.clock import monotonic_ns
 from cosim.inference.conditions import ConditionsMeter
 from cosim.inference.vllm_chat import ChatServer, Prepared, Refused, Stream
 from cosim.wire import answer_bytes
+
+if TYPE_CHECKING:
+    from cosim.inference.cached_renderer import CachedRenderer
 
 
 @dataclass(slots=True)
@@ -40,14 +43,22 @@ NO_BATCH = _Batch(0, Signature(0, 0, 0, 0, 0), {}, 0)
 class SteppedEngine:
     """vLLM's LLMEngine taken apart: front end, scheduler with model, output processing.
 
-    Without `meter` the conditions of the machine are not read.
+    Without `meter` the conditions of the machine are not read. `cached`: the front end keeps what it made of images.
     """
 
-    def __init__(self, llm: Any, *, served_model_name: str, tls: bool, meter: ConditionsMeter | None) -> None:
+    def __init__(
+        self,
+        llm: Any,
+        *,
+        served_model_name: str,
+        tls: bool,
+        meter: ConditionsMeter | None,
+        cached: CachedRenderer | None = None,
+    ) -> None:
         self.llm = llm
         self._meter = meter
         self._tls = tls
-        self._chat = ChatServer(llm, served_model_name)
+        self._chat = ChatServer(llm, served_model_name, cached)
         self._core = llm.engine_core
         self._rendered: dict[str, Prepared] = {}
         self._served: dict[str, _Served] = {}
@@ -56,6 +67,11 @@ class SteppedEngine:
         self._just_fixed: list[Any] = []
         self._fixed: deque[_Batch] = deque()
         self._capture_schedule(self._core.engine_core.scheduler)
+
+    @property
+    def measured(self) -> bool:
+        """Whether what is executed here is charged."""
+        return self._meter is not None
 
     def _capture_schedule(self, scheduler: Any) -> None:
         schedule = scheduler.schedule

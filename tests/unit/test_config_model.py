@@ -101,11 +101,14 @@ def test_every_id_of_a_published_vocabulary_has_a_token_of_a_few_letters(tmp_pat
     assert len(set(rare.split())) == 1000
 
 
-def test_a_profiled_engine_never_sees_how_the_checkpoint_is_quantised(tmp_path: Path) -> None:
-    quantised = {"quantization_config": {"quant_method": "awq", "bits": 4}}
-    for executed in (True, False):
-        folder = folder_of(tmp_path, "llama-3.2-1b", executed=executed, **quantised)
-        assert ("quantization_config" in json.loads((folder / "config.json").read_text())) == executed
+def test_a_profiled_engine_reads_texts_as_an_executed_one_does(tmp_path: Path) -> None:
+    executed, profiled = (
+        tokenizers.Tokenizer.from_file(str(folder_of(tmp_path, "qwen3-0.6b", executed=executed) / "tokenizer.json"))
+        for executed in (True, False)
+    )
+    assert profiled.get_vocab_size() < executed.get_vocab_size()
+    for text in (" ".join(WORDS), "<|im_start|>user\nnaïve 東京<|im_end|>\n<|im_start|>assistant\n"):
+        assert profiled.encode(text).ids == executed.encode(text).ids
 
 
 def test_a_folder_is_made_once_for_each_config(tmp_path: Path) -> None:
