@@ -55,10 +55,12 @@ def decode(*computed: int) -> Signature:
 
 
 @contextlib.contextmanager
-def running_host(directory: Path, *engines: EngineSpec) -> Iterator[EngineHost]:
+def running_host(
+    directory: Path, *engines: EngineSpec, environment: dict[str, str] | None = None
+) -> Iterator[EngineHost]:
     runtime = Runtime()
     try:
-        host = EngineHost("cpu", engines, seed=0, runtime=runtime, log=directory / "host.log")
+        host = EngineHost("cpu", engines, seed=0, runtime=runtime, log=directory / "host.log", environment=environment)
         try:
             host.wait_ready()
             yield host

@@ -11,6 +11,7 @@ import pytest
 from cosim.bridge.engine_messages import SyntheticModel
 from cosim.inference import synthetic_model
 from cosim.inference.synthetic_model import make_model
+from cosim.profile.synthetic_config import ARCHITECTURES
 from cosim.words import WORDS
 
 tokenizers = pytest.importorskip("tokenizers")
@@ -28,12 +29,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("models")
 
 
-@pytest.mark.parametrize("architecture", synthetic_model.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_model_s_files(cache: Path, architecture: str) -> None:
     folder = make_model(spec(architecture), cache=cache)
     config = json.loads((folder / "config.json").read_text())
     text = config.get("text_config", config)
-    assert config["architectures"] == [synthetic_model.ARCHITECTURES[architecture]]
+    assert config["architectures"] == [ARCHITECTURES[architecture]]
     assert (text["num_attention_heads"], text["num_key_value_heads"], text["head_dim"]) == (2, 1, 64)
     assert (folder / "preprocessor_config.json").exists() == (architecture == "qwen2_5_vl")
     tensors = safetensors.load_file(folder / "model.safetensors")
