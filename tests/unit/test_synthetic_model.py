@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from cosim.bridge.engine_messages import SyntheticModel
-from cosim.inference import synthetic_model
 from cosim.inference.synthetic_model import make_model
 from cosim.profile.synthetic_config import ARCHITECTURES
 from cosim.words import WORDS
