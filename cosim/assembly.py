@@ -17,6 +17,7 @@ from cosim.bridge.keys import client_keys
 from cosim.bridge.messages import Topology
 from cosim.clients.base import Client, Question
 from cosim.clients.build import build_clients, client_names
+from cosim.clients.trace_store import StoredTrace, store_traces
 from cosim.clock import NS_PER_S, Agenda
 from cosim.engine_plan import EnginePlan, engine_spec, host_plans
 from cosim.inference.base import Engine
@@ -92,6 +93,7 @@ class Assembly:
         self.children: dict[str, dict[str, object]] = {}
         self.versions: dict[str, str] = {}
         self.engine_hosts: dict[str, dict[str, Any]] = {}
+        self.traces: dict[str, StoredTrace] = {}
         self._loaded = loaded
         self._logs = run_directory / "logs"
         self._plans = plans
@@ -99,11 +101,19 @@ class Assembly:
         if recorded is not None:
             self._recording = Recording(read_steps(recorded), [plan.name for plan in self._plans], prompts=True)
         self._run_directory = run_directory
+        self._recorded = recorded
         self._gauge = gauge
         self._runtime: Runtime | None = None
 
     def start(self) -> None:
-        """Start the children. Raises ChildError; `stop` ends those that were started."""
+        """Store the traces and start the children.
+
+        Raises ScenarioError for a trace, ChildError; `stop` ends those that were started.
+        """
+        scenario = self.scenario
+        self.traces = store_traces(
+            scenario.clients, scenario.warmup + scenario.duration, self._run_directory, recorded=self._recorded
+        )
         with unbroken:
             self._runtime = Runtime()
         self.network = self._start_network(self._runtime)
@@ -171,6 +181,7 @@ class Assembly:
             end_ns=scenario.warmup + scenario.duration,
             models={name: tier.engine.served_name for name, tier in scenario.tiers.items()},
             images=self._recording is None,
+            traces=self.traces,
         )
 
     def placement(self) -> Placement:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cosim.clients.build import client_names
+from cosim.clients.trace_requests import TraceUse
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.engine_plan import engine_plans, host_plans
 from cosim.plan_clients import client_lines
+from cosim.requirements import trace_uses
+from cosim.scenario.errors import ScenarioError
 from cosim.scenario.load import Loaded
 from cosim.scenario.network import LinkAccess, LinkDirection
 from cosim.scenario.nr import NrAccess
@@ -32,6 +35,9 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
             yield f"  {name}: {tier.replicas} replicas behind a {tier.balancing} load balancer that takes no time"
     if scenario.network.kind == "pipe" and not host_plans(plans):
         yield "  no process: network and engines are doubles in process"
+    uses, problems = trace_uses(loaded)
+    if problems:
+        raise ScenarioError(problems)
     yield "would send"
     for group in scenario.clients:
         tier = scenario.tiers[group.tier]
@@ -40,6 +46,8 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
             way += ", HTTP/2 to its gateway"
         yield f"  {group.name}: {len(client_names(group))} client(s) of kind {group.kind} to {group.tier}, {way}"
         yield from (f"    {line}" for line in client_lines(group))
+        if group.name in uses:
+            yield f"    {_trace(uses[group.name])}"
     yield "network"
     yield f"  {_access(scenario.network.access)}"
     for name, path in [("core", scenario.network.core), *scenario.network.paths.items()]:
@@ -55,6 +63,14 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
         settings = plan.settings
         charged = f"time_scale {settings.time_scale:g}, {settings.sharing}"
         yield f"  {plan.name}: {settings.kind} {settings.served_name}, {charged}"
+
+
+def _trace(use: TraceUse) -> str:
+    last_s = (use.last_due_ns or 0) / NS_PER_S
+    return (
+        f"{use.requests} request(s), lines {use.first_line} to {use.last_line} of the trace ({use.format}), the last "
+        f"at {last_s:g} s; {use.clipped} clipped, {use.dropped} dropped"
+    )
 
 
 def _access(access: LinkAccess | NrAccess) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 from cosim.bridge.keys import KeyFileError, client_keys
+from cosim.clients.trace_requests import TraceFileError, TraceReader, TraceUse
 from cosim.engine_plan import EnginePlan, engine_plans, engine_spec, host_plans
 from cosim.environment import vllm_hardware
 from cosim.placement.base import known_policies, load_policy
@@ -15,6 +17,7 @@ from cosim.profiled_plans import with_profiles
 from cosim.scenario.engines import ConfigModel, VllmEngine
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.load import Loaded
+from cosim.scenario.traces import Trace
 
 
 class MissingExtraError(Exception):
@@ -49,6 +52,7 @@ def check_names(loaded: Loaded, *, replay: bool = False) -> None:
     """
     problems = [*_placement_problems(loaded)]
     if not replay:
+        problems += trace_uses(loaded)[1]
         problems += _key_problems(loaded)
         problems += _model_problems(loaded)
         problems += _profile_problems(loaded)
@@ -56,6 +60,25 @@ def check_names(loaded: Loaded, *, replay: bool = False) -> None:
         problems += _engine_problems(loaded)
     if problems:
         raise ScenarioError(list(dict.fromkeys(problems)))
+
+
+def trace_uses(loaded: Loaded) -> tuple[dict[str, TraceUse], list[Problem]]:
+    """Read what a run would use of each trace: by group what that is, and every fault found."""
+    scenario = loaded.scenario
+    uses: dict[str, TraceUse] = {}
+    problems: list[Problem] = []
+    for index, group in enumerate(scenario.clients):
+        if not isinstance(group, Trace):
+            continue
+        reader = TraceReader(group, scenario.warmup + scenario.duration)
+        try:
+            deque(reader.requests(), maxlen=0)
+            uses[group.name] = reader.use
+        except TraceFileError as error:
+            problems.append(loaded.problem(("clients", index, "file"), str(error), "a CSV or JSON Lines file"))
+        except ScenarioError as error:
+            problems += error.problems
+    return uses, problems
 
 
 def _placement_problems(loaded: Loaded) -> Iterator[Problem]:

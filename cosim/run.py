@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cosim.assembly import Assembly
 from cosim.bridge.errors import BridgeError, ChildError
+from cosim.clients.trace_store import TRACES, check_stored
 from cosim.clock import Agenda, ClockError, monotonic_ns, wall_time_iso
 from cosim.conductor import Conductor
 from cosim.engine_plan import EnginePlan
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 FAILURE = "failure.json"
 PCAP = "pcap"
-RUN_FILES = (MANIFEST, SCENARIO, REQUESTS, STEPS, SUMMARY, FAILURE, REPORT, TIMESERIES, LOGS, PCAP)
+RUN_FILES = (MANIFEST, SCENARIO, REQUESTS, STEPS, SUMMARY, FAILURE, REPORT, TIMESERIES, TRACES, LOGS, PCAP)
 FAULTS = (BridgeError, ReplayError, PlacementError, ClockError, ResultsError, OSError, MemoryError)
 
 
@@ -77,6 +78,8 @@ def execute(loaded: Loaded, options: RunOptions, progress: Progress) -> dict[str
     """
     check_runnable(loaded, replay=options.replay_of is not None)
     _refuse_own_source(loaded, options)
+    if options.replay_of is not None:
+        check_stored(options.replay_of, [group.name for group in loaded.scenario.clients if group.kind == "trace"])
     with _run_directory(options.directory, force=options.force):
         run = _Run(loaded, options)
         try:
@@ -298,6 +301,7 @@ class _Run:
                 **(self._wall_parts or self._wall()),
                 "objectives": objectives(scenario, self._plans),
                 "invariants": {"checked": dict(self._invariants.checked), "broken": self._invariants.broken},
+                "traces": {name: trace.use for name, trace in self._assembly.traces.items()} if self._assembly else {},
                 "children": self._assembly.children if self._assembly else {},
                 "engine_hosts": self._assembly.engine_hosts if self._assembly else {},
                 "refused_messages": self._assembly.refused_messages() if self._assembly else {},

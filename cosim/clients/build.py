@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from cosim.clients.base import Client
 from cosim.clients.chat import ChatClient
@@ -11,11 +12,14 @@ from cosim.clients.dialogue import DialogueClient, Pace
 from cosim.clients.frames import FramesClient
 from cosim.clients.images import FolderFrames, FrameSource, SyntheticFrames
 from cosim.clients.talk import Talk, drawn_talks, drawn_turns, recorded_talks, recorded_turns
+from cosim.clients.trace import TraceClient
+from cosim.clients.trace_store import StoredTrace
 from cosim.scenario.arrivals import ClosedLoop
 from cosim.scenario.clients import Chat, ClientGroup, Frames
 from cosim.scenario.dialogue import Dialogue
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.sharegpt import Conversation, ShareGpt, conversations
+from cosim.scenario.traces import Trace
 
 
 def client_names(group: ClientGroup) -> list[str]:
@@ -24,13 +28,36 @@ def client_names(group: ClientGroup) -> list[str]:
 
 
 def build_clients(
-    groups: Sequence[ClientGroup], *, seed: int, end_ns: int, models: Mapping[str, str], images: bool
+    groups: Sequence[ClientGroup],
+    *,
+    seed: int,
+    end_ns: int,
+    models: Mapping[str, str],
+    images: bool,
+    traces: Mapping[str, StoredTrace] = MappingProxyType({}),
 ) -> list[Client]:
-    """Clients of every group. `models`: tier -> model name in requests. `images` False: a replay needs no picture."""
-    return [client for group in groups for client in _build(group, seed, end_ns, models, images=images)]
+    """Clients of every group. `models`: tier -> model name in requests. `images` False: a replay needs no picture.
+
+    `traces`: by name of the group.
+    """
+    clients: list[Client] = []
+    for group in groups:
+        if isinstance(group, Trace):
+            model, trace = models[group.tier], traces[group.name]
+            clients += [TraceClient(group, k, seed=seed, model=model, trace=trace) for k in range(group.count)]
+        else:
+            clients += _build(group, seed, end_ns, models, images=images)
+    return clients
 
 
-def _build(group: ClientGroup, seed: int, end_ns: int, models: Mapping[str, str], *, images: bool) -> list[Client]:
+def _build(
+    group: Frames | Chat | Dialogue | ShareGpt,
+    seed: int,
+    end_ns: int,
+    models: Mapping[str, str],
+    *,
+    images: bool,
+) -> list[Client]:
     last_ns = end_ns if group.leave is None else min(end_ns, group.leave)
     recorded = conversations(group, (group.file, None), "file") if isinstance(group, ShareGpt) else []
     clients: list[Client] = []

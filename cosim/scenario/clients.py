@@ -11,6 +11,7 @@ from cosim.scenario.dialogue import Dialogue
 from cosim.scenario.group import SizedGroup
 from cosim.scenario.section import Section, problem
 from cosim.scenario.sharegpt import ShareGpt
+from cosim.scenario.traces import Trace
 from cosim.scenario.units import Duration, PositiveDuration
 
 
@@ -53,4 +54,4 @@ class Chat(SizedGroup):
         return isinstance(self.arrivals, ClosedLoop)
 
 
-ClientGroup = Annotated[Frames | Chat | Dialogue | ShareGpt, Field(discriminator="kind")]
+ClientGroup = Annotated[Frames | Chat | Dialogue | ShareGpt | Trace, Field(discriminator="kind")]

@@ -180,7 +180,7 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
     for index, group in enumerate(data["clients"]):
         if group.get("folder") is not None:
             group["folder"] = checked(group["folder"], ("clients", index, "folder"), "a folder with JPEG images")
-        if group["kind"] == "sharegpt":
+        if group["kind"] in ("sharegpt", "trace"):
             group["file"] = os.path.realpath(base / group["file"])
     for name, tier in data["tiers"].items():
         engine = tier["engine"]
