@@ -35,15 +35,36 @@ class Accelerator:
     host: Host
 
     def matmul_rate(self, quantization: Quantization) -> float:
-        """Attained FLOP/s of the language model's linear layers.
-
-        Weights of a type that the tensor cores lack become fp16 in the kernel: vLLM runs FP8 checkpoints on Ampere
-        with Marlin (vllm/model_executor/layers/quantization/fp8.py), at the rate of weight-only formats.
-        """
-        native = {"fp16": self.fp16_rate, "fp8": self.fp8_rate, "int8": self.int8_rate}[quantization.rate]
-        if quantization.weight_only or native is None:
+        """Attained FLOP/s of the language model's linear layers."""
+        native = self._native_rate(quantization)
+        if native is None:
             return self.fp16_rate * self.attainable.weight_only_flops.value
         return native * self.attainable.matmul_flops.value
+
+    def weight_bandwidth(self, quantization: Quantization) -> float:
+        """Attained byte/s of reading the weights of the language model's linear layers."""
+        shares = self.attainable
+        share = shares.weight_only_bandwidth if self._native_rate(quantization) is None else shares.bandwidth
+        return self.bandwidth * share.value
+
+    def _native_rate(self, quantization: Quantization) -> float | None:
+        """Peak with weights of a format as they are; None where a kernel makes them fp16 first.
+
+        So does Marlin with FP8 checkpoints on GPUs without FP8 (vllm/model_executor/layers/quantization/fp8.py).
+        """
+        if quantization.weight_only:
+            return None
+        return {"fp16": self.fp16_rate, "fp8": self.fp8_rate, "int8": self.int8_rate}[quantization.rate]
+
+    @property
+    def attained_bandwidth(self) -> float:
+        """Attained byte/s of reading 16-bit weights and of elementwise kernels."""
+        return self.bandwidth * self.attainable.bandwidth.value
+
+    @property
+    def attention_bandwidth(self) -> float:
+        """Attained byte/s of reading the KV cache in decodes."""
+        return self.bandwidth * self.attainable.attention_bandwidth.value
 
     @property
     def fp16_matmul_rate(self) -> float:

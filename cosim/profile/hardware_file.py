@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from cosim.scenario.source import Source, read
 SHIPPED = Path(__file__).parent / "hardware"
 ASSUMPTION = "assumption: "
 _MOST_PARENTS = 4
+_OWN_FILE = re.compile(r"(?P<file>.*\.ya?ml)(?:/(?P<slice>.+))?$")
 
 
 class Part(BaseModel):
@@ -62,12 +64,13 @@ class Memory(Part):
 
 
 class Attainable(Part):
-    """Shares of the peaks that kernels reach. `weight_only_flops`: of fp16, where a kernel dequantises weights."""
+    """Shares of the peaks that kernels reach; `weight_only_*`: those that dequantise weights to fp16."""
 
     matmul_flops: Share
     weight_only_flops: Share
     attention_flops: Share
     bandwidth: Share
+    weight_only_bandwidth: Share
     attention_bandwidth: Share
 
 
@@ -155,15 +158,15 @@ def find_hardware(name: str) -> tuple[HardwareFile, Path, str | None]:
 
 def _split(name: str) -> tuple[Path, str | None]:
     """`a100-40gb/3g.20gb` and `my/gpu.yaml/half`: a file and a slice."""
-    if ".yaml" in name:
-        file, _, profile = name.partition(".yaml")
-        return Path(f"{file}.yaml"), profile.removeprefix("/") or None
+    own = _OWN_FILE.match(name)
+    if own is not None:
+        return Path(own["file"]), own["slice"]
     device, _, profile = name.partition("/")
     return SHIPPED / f"{device}.yaml", profile or None
 
 
 def _allowed(name: str, hardware: HardwareFile | None, path: Path) -> str:
-    if ".yaml" in name:
+    if _OWN_FILE.match(name):
         if hardware is None:
             return f"the path of a hardware file; {path} is none"
         return f"slices of {path}: {', '.join(hardware.slices.profiles) if hardware.slices else 'none'}"
@@ -175,7 +178,7 @@ def _allowed(name: str, hardware: HardwareFile | None, path: Path) -> str:
 
 @cache
 def read_hardware(path: Path) -> HardwareFile:
-    """Read and check a hardware file. Raises ProfileError with the line of the first fault."""
+    """Read and check a hardware file. Raises ProfileError with the line of each fault."""
     try:
         source = read(path, {})
         for _ in range(_MOST_PARENTS):
@@ -184,9 +187,10 @@ def read_hardware(path: Path) -> HardwareFile:
                 break
         return HardwareFile.model_validate(source.data)
     except ScenarioError as error:
-        raise _refused(error.problems[0]) from None
+        problems: Sequence[Problem] = error.problems
     except ValidationError as error:
-        raise _refused(explain(error, source, HardwareFile)[0]) from None
+        problems = explain(error, source, HardwareFile)
+    raise _refused(problems)
 
 
 def _take(source: Source, parent: str) -> bool:
@@ -205,7 +209,12 @@ def _take(source: Source, parent: str) -> bool:
     return "like" in base.data
 
 
-def _refused(problem: Problem) -> ProfileError:
+def _refused(problems: Sequence[Problem]) -> ProfileError:
+    first, *others = [_fault(problem) for problem in problems]
+    return ProfileError(first.what, first.allowed, first.place, others)
+
+
+def _fault(problem: Problem) -> ProfileError:
     place = problem.origin if problem.line is None else f"{problem.origin}:{problem.line}"
     key = f"{problem.key}: " if problem.key else ""
     return ProfileError(f"{key}{problem.what}", problem.allowed or "a hardware file", place)

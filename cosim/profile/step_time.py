@@ -55,7 +55,7 @@ def _gpu_parts(engine: StepModel, signature: Signature) -> dict[str, float]:
     kernels = KERNELS_PER_LAYER * shape.layers
     return {
         "linear": _linear(engine, tokens),
-        "elementwise": tokens * shape.elementwise_values_per_token() * _VALUE_BYTES / _bandwidth(gpu),
+        "elementwise": tokens * shape.elementwise_values_per_token() * _VALUE_BYTES / gpu.attained_bandwidth,
         "attention_prefill": _attention_prefill(engine, signature),
         "attention_decode": _attention_decode(engine, signature),
         "lm_head": _lm_head(engine, signature.decode_sequences + signature.prefill_sequences),
@@ -64,31 +64,28 @@ def _gpu_parts(engine: StepModel, signature: Signature) -> dict[str, float]:
     }
 
 
-def _bandwidth(gpu: Accelerator) -> float:
-    return gpu.bandwidth * gpu.attainable.bandwidth.value
-
-
 def _linear(engine: StepModel, tokens: int) -> float:
     """Weights of all layers, read once for the whole batch."""
     if not tokens:
         return 0.0
     compute = tokens * engine.shape.linear_flops_per_token() / engine.gpu.matmul_rate(engine.quantization)
-    return max(compute, linear_bytes(engine.shape, engine.quantization) / _bandwidth(engine.gpu))
+    return max(
+        compute, linear_bytes(engine.shape, engine.quantization) / engine.gpu.weight_bandwidth(engine.quantization)
+    )
 
 
 def _attention_prefill(engine: StepModel, signature: Signature) -> float:
     """FLOPs of the pairs, or keys and values read once: those of the context and those of the prompt itself."""
     pairs_s = signature.prefill_attention * engine.shape.attention_flops_per_pair() / engine.gpu.attention_rate
     kept = signature.context_tokens - signature.decode_context_tokens + signature.prefill_tokens
-    return max(pairs_s, kept * _kv_bytes(engine) / (engine.gpu.bandwidth * engine.gpu.attainable.bandwidth.value))
+    return max(pairs_s, kept * _kv_bytes(engine) / engine.gpu.attained_bandwidth)
 
 
 def _attention_decode(engine: StepModel, signature: Signature) -> float:
     """Keys and values of the whole context, read once by each sequence for itself."""
     read = (signature.decode_context_tokens + signature.decode_sequences) * _kv_bytes(engine)
     flops = signature.decode_context_tokens * engine.shape.attention_flops_per_pair()
-    bandwidth = engine.gpu.bandwidth * engine.gpu.attainable.attention_bandwidth.value
-    return max(read / bandwidth, flops / engine.gpu.attention_rate)
+    return max(read / engine.gpu.attention_bandwidth, flops / engine.gpu.attention_rate)
 
 
 def _kv_bytes(engine: StepModel) -> int:
@@ -100,8 +97,10 @@ def _lm_head(engine: StepModel, rows: int) -> float:
     if not rows:
         return 0.0
     weights = engine.shape.lm_head_weights
-    matmul = max(2 * rows * weights / engine.gpu.fp16_matmul_rate, _VALUE_BYTES * weights / _bandwidth(engine.gpu))
-    return matmul + rows * engine.shape.vocabulary * _SAMPLER_BYTES / _bandwidth(engine.gpu)
+    matmul = max(
+        2 * rows * weights / engine.gpu.fp16_matmul_rate, _VALUE_BYTES * weights / engine.gpu.attained_bandwidth
+    )
+    return matmul + rows * engine.shape.vocabulary * _SAMPLER_BYTES / engine.gpu.attained_bandwidth
 
 
 def _vision(engine: StepModel, signature: Signature) -> float:
@@ -113,6 +112,6 @@ def _vision(engine: StepModel, signature: Signature) -> float:
     flops_s = vision.linear_flops(signature.encoder_tokens) / gpu.fp16_matmul_rate
     flops_s += vision.attention_flops(signature.encoder_tokens, images) / gpu.attention_rate
     moved = vision.elementwise_values_per_token() * signature.encoder_tokens * _VALUE_BYTES
-    weights_s = vision.parameters * _VALUE_BYTES / _bandwidth(gpu)
+    weights_s = vision.parameters * _VALUE_BYTES / gpu.attained_bandwidth
     launches_s = VISION_KERNELS_PER_BLOCK * vision.depth * gpu.overheads.launch_us.value * 1e-6
-    return max(flops_s + moved / _bandwidth(gpu), weights_s, launches_s)
+    return max(flops_s + moved / gpu.attained_bandwidth, weights_s, launches_s)

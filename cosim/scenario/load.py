@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from cosim.scenario.section import Section
 from cosim.scenario.sharegpt import ShareGpt, conversations
 from cosim.scenario.source import KeyPath, Source, dotted, literal, read
 
-PROFILE_SUFFIXES = (".jsonl", ".yaml", ".yml")
+_PROFILE_FILE = re.compile(r"\.(jsonl|ya?ml)(/[^/]+)?$")  # With a slice behind a hardware file.
 SCHEMA_FILE = Path(__file__).parent / "schema.json"
 
 
@@ -192,7 +193,7 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
         elif engine["kind"] == "vllm" and isinstance(engine["model"], str) and os.path.isdir(base / engine["model"]):
             engine["model"] = os.path.realpath(base / engine["model"])
         executor = engine.get("executor")
-        if executor is not None and executor["profile"].endswith(PROFILE_SUFFIXES):
+        if executor is not None and _PROFILE_FILE.search(executor["profile"]):
             executor["profile"] = os.path.realpath(base / executor["profile"])
     access = data["network"]["access"]
     for kind in ("ues", "background"):
