@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -47,22 +49,24 @@ class Surface:
         self._terms = terms
         self._relative = [(values / median).tolist() for values, median in zip(self.samples, self.medians, strict=True)]
         positive = np.where(self.shapes > 0, self.shapes, np.inf).min(axis=0)
-        self._scale = np.where(np.isfinite(positive), positive, 1.0)
+        self._scale: list[float] = np.where(np.isfinite(positive), positive, 1.0).tolist()
         self._points = np.log1p(self.shapes / self._scale)
+        self._largest = [one for one in merged if not any(_covers(other, one) and other != one for other in merged)]
+        self._smallest = [one for one in merged if not any(_covers(one, other) and other != one for other in merged)]
+        self._last_neighbour = min(NEIGHBOURS, len(merged)) - 1
         self._trend = self._fit_trend()
         self._least = LEAST_TREND * float(self.medians.min())
         self._fit_correction()
 
     def draw(self, shape: Shape, draw: float) -> Drawn:
         """The duration of a shape at a quantile in [0, 1)."""
-        query = np.array(shape)
-        distances = self._distances(query)
-        inside = self._is_inside(query)
+        distances = self._distances(shape)
+        inside = self._is_inside(shape)
         median = self._median(shape, distances)
-        nearest = np.argpartition(distances, min(NEIGHBOURS, len(distances)) - 1)[:NEIGHBOURS]
+        nearest = distances.argpartition(self._last_neighbour)[: self._last_neighbour + 1].tolist()
         weights = [1.0 / max(float(distances[index]), 1e-9) for index in nearest]
         if not inside:
-            median = max(median, float(self.medians[nearest[int(np.argmax(weights))]]))
+            median = max(median, float(self.medians[nearest[weights.index(max(weights))]]))
         spread = 0.0
         for index, weight in zip(nearest, weights, strict=True):
             relative = self._relative[index]
@@ -73,30 +77,33 @@ class Surface:
         """Relative error of each measured median had its own shape not been measured (Dubrule 1983); trend kept."""
         if len(self.medians) < 3:
             return np.full(len(self.medians), np.nan)
-        error: Vector = np.expm1(-(self._weights[:-1] / np.diag(self._inverse)[:-1]))
+        error: Vector = np.expm1(-(self._weights / self._own_weights))
         return error
 
-    def _distances(self, query: Vector) -> Vector:
-        offsets = self._points - np.log1p(query / self._scale)
+    def _distances(self, shape: Shape) -> Vector:
+        offsets = self._points - [math.log1p(value / scale) for value, scale in zip(shape, self._scale, strict=True)]
         squares: Vector = np.einsum("ij,ij->i", offsets, offsets)
         return np.sqrt(squares)
 
-    def _is_inside(self, query: Vector) -> bool:
-        return bool((self.shapes >= query).all(axis=1).any() and (self.shapes <= query).all(axis=1).any())
+    def _is_inside(self, shape: Shape) -> bool:
+        return any(_covers(large, shape) for large in self._largest) and any(
+            _covers(shape, small) for small in self._smallest
+        )
 
     def _median(self, shape: Shape, distances: Vector) -> float:
-        return self._trend_at(shape) * float(np.exp(self._weights[-1] - np.dot(self._weights[:-1], distances)))
+        return self._trend_at(shape) * math.exp(self._mean - float(self._weights.dot(distances)))
 
     def _trend_at(self, shape: Shape) -> float:
-        return max(float(np.dot(self._terms(shape), self._trend)), self._least)
+        return max(math.fsum(map(operator.mul, self._terms(shape), self._trend)), self._least)
 
-    def _fit_trend(self) -> Vector:
+    def _fit_trend(self) -> list[float]:
         from scipy.optimize import nnls
 
         design = np.array([self._terms(tuple(shape)) for shape in self.shapes]) / self.medians[:, None]
         size = np.maximum(np.abs(design).max(axis=0), 1e-300)
         weights, _ = nnls(design / size, np.ones(len(self.medians)))
-        return np.asarray(weights / size, dtype=np.float64)
+        fitted: list[float] = (weights / size).tolist()
+        return fitted
 
     def _fit_correction(self) -> None:
         n = len(self.medians)
@@ -105,5 +112,12 @@ class Surface:
         system[:n, :n] = -np.sqrt(np.einsum("ijk,ijk->ij", offsets, offsets))
         system[:n, n] = system[n, :n] = 1.0
         trend = np.array([self._trend_at(tuple(shape)) for shape in self.shapes])
-        self._inverse = np.linalg.inv(system)
-        self._weights = self._inverse @ np.append(np.log(self.medians / trend), 0.0)
+        inverse = np.linalg.inv(system)
+        solved = inverse @ np.append(np.log(self.medians / trend), 0.0)
+        self._weights, self._mean = solved[:-1].copy(), float(solved[-1])
+        self._own_weights = np.diag(inverse)[:-1].copy()
+
+
+def _covers(large: Shape, small: Shape) -> bool:
+    """Whether a shape is at least as large as another in every feature."""
+    return all(map(operator.ge, large, small))
