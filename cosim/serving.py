@@ -87,6 +87,30 @@ class Origin(Protocol):
         """The server answers with an error."""
 
 
+class QueueTimes:
+    """vLLM's histogram `request_queue_time_seconds` as its sum and count: from queued to scheduled for the first time.
+
+    With asynchronous scheduling a batch is scheduled when the one before it starts. vLLM adds a request when it
+    finishes (IterationStats.update_from_finished_request), here it is added when it is scheduled.
+    """
+
+    def __init__(self) -> None:
+        self._sum_ns = 0
+        self._count = 0
+
+    def add(self, queued_ns: int, scheduled_ns: int) -> None:
+        """A request was scheduled for the first time."""
+        self._sum_ns += scheduled_ns - queued_ns
+        self._count += 1
+
+    def gauges(self) -> dict[str, float]:
+        """By their Prometheus names; seconds."""
+        return {
+            "request_queue_time_seconds_sum": self._sum_ns / 1e9,
+            "request_queue_time_seconds_count": float(self._count),
+        }
+
+
 class Serving:
     """One engine and the requests in its stages; `attach` it to the conductor before the first request."""
 
@@ -111,6 +135,9 @@ class Serving:
         self._present: set[Attempt] = set()
         self._scheduled: dict[str, Attempt] = {}
         self._stepping = False
+        self._in_flight = False
+        self._step_start_ns = 0
+        self._queue_times = QueueTimes()
         self._steps = 0
         self._noted = {"frontend_queue": 0, "egress_queue": 0}
 
@@ -158,8 +185,11 @@ class Serving:
         self._noted = lengths
 
     def start_step(self, now_ns: int) -> bool:
-        """Execute a step for real if the engine is idle and has requests; whether one began."""
-        if self._stepping or not self._scheduled:
+        """Execute a step for real if the engine is idle and has requests; whether one began.
+
+        A batch that is in flight is executed even if all its requests have ended: nothing can call it back.
+        """
+        if self._stepping or not (self._scheduled or self._in_flight):
             return False
         if self._hardware is not None:
             if self._hardware.in_use:
@@ -167,16 +197,28 @@ class Serving:
                 return False
             self._hardware.in_use = True
         result = self.engine.step(now_ns)
+        self._note_first_steps(result, now_ns)
         self._stepping = True
-        for request_id in result.scheduled:
-            attempt = self._scheduled.get(request_id)
-            if attempt is not None and attempt.t_first_step_ns is None:
-                attempt.t_first_step_ns = now_ns
+        self._in_flight = result.in_flight
+        self._step_start_ns = now_ns
         self._record(result, now_ns)
         self._observe(now_ns, f"step {self.engine.name} {' '.join(f'{k}:{n}' for k, n in result.scheduled.items())}")
         end_ns = now_ns + result.duration_ns
         self._agenda.at(end_ns, Priority.STAGE, lambda: self._step_done(result, end_ns))
         return True
+
+    def _note_first_steps(self, result: StepResult, now_ns: int) -> None:
+        """A batch that was in flight was fixed when the step before started."""
+        fixed_ns = self._step_start_ns if self._in_flight else now_ns
+        starting = [self._scheduled[request_id] for request_id in result.scheduled if request_id in self._scheduled]
+        starting = [attempt for attempt in starting if attempt.t_first_step_ns is None]
+        for attempt in starting:
+            assert attempt.t_scheduler_ns is not None
+            attempt.t_first_step_ns = now_ns
+            self._queue_times.add(attempt.t_scheduler_ns, fixed_ns)
+        if starting:
+            for metric, value in self._queue_times.gauges().items():
+                self._recorder.gauge(now_ns + result.duration_ns, self.engine.name, metric, {}, value)
 
     def _render(self, attempt: Attempt, now_ns: int) -> int:
         name, request_id = self.engine.name, attempt.id
@@ -275,6 +317,7 @@ class Serving:
                 scheduled=result.scheduled,
                 cached_tokens={rid: token.cached_tokens for rid, token in tokens.items() if token.cached_tokens},
                 conditions=result.conditions,
+                in_flight=result.in_flight,
             )
         )
         self._recorder.step(EgressRecord(name, index, {rid: token.egress_ns for rid, token in tokens.items()}))

@@ -96,6 +96,7 @@ class ReplayEngine:
         self._recording = recording
         self._rendered: set[str] = set()
         self._live: set[str] = set()
+        self._fixed_with: set[str] = set()
         self._steps = 0
 
     def render(self, prompt: Prompt) -> RenderResult:
@@ -139,6 +140,8 @@ class ReplayEngine:
             )
             for request_id, (count, n_bytes, reason) in record.tokens.items()
         }
+        # A batch in flight may have requests that end before it starts.
+        self._fixed_with = set(self._live) if record.in_flight else set()
         self._live.difference_update(rid for rid, token in tokens.items() if token.finish_reason is not None)
         return StepResult(
             duration_ns=record.duration_ns,
@@ -149,6 +152,7 @@ class ReplayEngine:
             gauges={},
             wall_start_ns=None,
             wall_end_ns=None,
+            in_flight=record.in_flight,
         )
 
     def _check(self, record: StepRecord, at_ns: int) -> None:
@@ -158,7 +162,7 @@ class ReplayEngine:
         self._steps += 1
         if record.t_start_ns != at_ns:
             raise ReplayError(f"{what} starts at {at_ns} ns, the recorded one at {record.t_start_ns} ns")
-        strangers = sorted(set(record.scheduled) - self._live)
+        strangers = sorted(set(record.scheduled) - self._live - self._fixed_with)
         if strangers:
             raise ReplayError(f"{what} was recorded with {', '.join(strangers)}, which its scheduler does not have now")
         tokens = record.signature.prefill_tokens + record.signature.decode_sequences

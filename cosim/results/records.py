@@ -79,7 +79,10 @@ class FrontendRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="fronten
 
 
 class StepRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):
-    """One engine step. `tokens`: request_id -> (count, wire bytes, finish_reason). `scheduled`: tokens in the batch."""
+    """One engine step. `tokens`: request_id -> (count, wire bytes, finish_reason). `scheduled`: tokens in the batch.
+
+    `in_flight`: a further batch was fixed when this one started (asynchronous scheduling).
+    """
 
     engine: str
     index: int
@@ -93,6 +96,7 @@ class StepRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):
     scheduled: dict[str, int]
     cached_tokens: dict[str, int]
     conditions: Conditions | None = None
+    in_flight: bool = False
 
 
 class EgressRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="egress"):
