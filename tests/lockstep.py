@@ -96,14 +96,14 @@ def said(loaded: Loaded) -> list[str]:
     return [warning for warning in loaded.warnings if "no tier uses" not in warning]
 
 
-def simulate(data: dict[str, Any]) -> Recorded:
-    """Run a scenario; its network and engines must be doubles."""
+def simulate(data: dict[str, Any], assembly_of: type[Assembly] = Assembly) -> Recorded:
+    """Run a scenario; its network and engines must be doubles, or `assembly_of` brings the engines."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "scenario.yaml"
         file.write_text(yaml.safe_dump(data))
         loaded = load(file, environment={})
         plans = planned_engines(loaded, recorded=None)
-        assembly = Assembly(loaded, plans, run_directory=Path(folder), recorded=None)
+        assembly = assembly_of(loaded, plans, run_directory=Path(folder), recorded=None)
         try:
             assembly.start()
             return _run(assembly)

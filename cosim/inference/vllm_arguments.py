@@ -36,6 +36,7 @@ PROFILED_DEFAULTS: dict[str, object] = {
     # As on CPU: the frames are kept in this machine's memory.
     "mm_processor_cache_gb": 0.5,
 }
+BATCH_DEFAULTS = ("max_num_batched_tokens", "max_num_seqs")
 PROFILED_FIXED = ("distributed_executor_backend", "quantization", "load_format")
 
 
@@ -136,12 +137,21 @@ def _make_profiled_config(
 
     from cosim.inference.profiled_executor import ProfiledExecutor as Backend
 
+    defaults = dict(executor.defaults)
+    batch = tuple({None: defaults.pop(name)} for name in BATCH_DEFAULTS if name in defaults)
+
+    class Arguments(EngineArgs):  # type: ignore[misc]  # vLLM's classes are not typed for us
+        @classmethod
+        def get_batch_defaults(cls, world_size: int) -> Any:
+            """By the context of use; None is ours. They are vLLM's to adapt to what the user gives."""
+            return batch if len(batch) == len(BATCH_DEFAULTS) else super().get_batch_defaults(world_size)
+
     given: dict[str, Any] = {name: value for name, value in spec.args.items() if name not in PROFILED_FIXED}
     arguments: dict[str, Any] = {
         **chosen,
         **PROFILED_DEFAULTS,
         "kv_cache_memory_bytes": executor.kv_cache_bytes,
-        **executor.defaults,
+        **defaults,
         **given,
         "model": model,
         "async_scheduling": executor.async_scheduling,
@@ -149,7 +159,7 @@ def _make_profiled_config(
         # The profile's: a checkpoint's own must not reach a build that may have no kernel for it.
         "hf_overrides": {**given.get("hf_overrides", {}), "quantization_config": None, "compression_config": None},
     }
-    config = EngineArgs(**arguments).create_engine_config()
+    config = Arguments(**arguments).create_engine_config()
     config.scheduler_config.async_scheduling = executor.async_scheduling
     config.cache_config.kv_cache_memory_bytes = arguments["kv_cache_memory_bytes"]
     return config, not arguments.get("disable_log_stats", False)
