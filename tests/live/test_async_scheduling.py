@@ -50,7 +50,7 @@ class RoundTimes:
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHost]:
     modes = {"synchronous": False, "asynchronous": True, "given up": True}
-    arguments = {"max_num_batched_tokens": 32, "enable_prefix_caching": False}
+    arguments: dict[str, Any] = {"max_num_batched_tokens": 32, "enable_prefix_caching": False}
     engines = [
         profiled(name, async_scheduling=mode, served_model_name="stub", **arguments) for name, mode in modes.items()
     ]
