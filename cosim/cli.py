@@ -103,6 +103,45 @@ def replay(
 
 
 @app.command()
+def profile(
+    scenario: Annotated[Path | None, typer.Argument(metavar="[SCENARIO]", help="Measure the engine of a tier.")] = None,
+    tier: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which tier's; of several engines the first.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="A model by hub name or path.")] = None,
+    synthetic: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Dummy weights: a shipped model, such as qwen2.5-vl-3b, or a path."),
+    ] = None,
+    hardware: Annotated[str, typer.Option(metavar="HW", help="auto, cpu, gpu or gpu:N.")] = "auto",
+    quantization: Annotated[
+        str | None, typer.Option(metavar="Q", help="fp16, fp8, w8a8, awq or w4a16; default: as the model is.")
+    ] = None,
+    arg: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An engine argument of vLLM.")] = None,
+    repetitions: Annotated[int, typer.Option(metavar="N", help="Samples of each shape, at least 5.")] = 10,
+    seed: Annotated[int, typer.Option(help="Of texts, pictures and the order of shapes.")] = 0,
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The profile.")],
+) -> None:
+    """Measure an engine's steps, shape by shape, for runs without its hardware."""
+    from cosim.profiling.command import profile as measure
+
+    measure(
+        scenario,
+        tier=tier,
+        model=model,
+        synthetic=synthetic,
+        hardware=hardware,
+        quantization=quantization,
+        args=arg or [],
+        repetitions=repetitions,
+        seed=seed,
+        output=output,
+        say=_tell,
+    )
+
+
+@app.command()
 def validate(scenario: ScenarioPath, set_: Settings = None) -> None:
     """Check a scenario without starting anything."""
     from cosim.requirements import check_names
@@ -263,6 +302,8 @@ def _exit_code(error: BaseException) -> int | None:
         "ObjectiveError": EXIT_BAD,
         "ResultsError": EXIT_BAD,
         "RunFailedError": EXIT_FAILED,
+        "RecordingFailedError": EXIT_FAILED,
+        "ChildError": EXIT_FAILED,
         "PlacementError": EXIT_FAILED,
         "TerminatedError": EXIT_TERMINATED,
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cosim.bridge.engine_messages import ConfigModel, EngineSpec, HubModel, ProfiledExecutor
+from cosim.inference.execution import execution
 
 MIB = 1 << 20
 CPU_KV_CACHE_BYTES = 256 * MIB
@@ -201,6 +202,7 @@ def resolved(llm: Any) -> dict[str, object]:
         "max_num_batched_tokens": scheduler.max_num_batched_tokens,
         "async_scheduling": bool(scheduler.async_scheduling),
         "executor": "profiled" if isinstance(backend, type) else str(backend),
+        **({} if isinstance(backend, type) else execution(llm)),
     }
 
 

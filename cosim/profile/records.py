@@ -83,6 +83,25 @@ class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     omitted: list[list[int]] = []
 
 
+class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How it was measured, and how quiet the machine was; None where the kernel does not tell.
+
+    `other_load`: share of the CPUs that other programs and a hypervisor used. `cpu_wait_share`: of the executed time,
+    waited for a CPU. `step_noise`: robust relative standard deviation of equal steps; `step_drift`: relative change of
+    step time from start to end (`cosim.results.hygiene`). `missing`: points of the plan that did not come about.
+    """
+
+    seed: int
+    repetitions: CountFromOne
+    wall_s: float
+    steps: CountFromOne
+    missing: Count
+    other_load: float | None
+    cpu_wait_share: float | None
+    step_noise: float | None
+    step_drift: float | None
+
+
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="recorded"):
     """What was measured, on what, with what.
 
@@ -106,6 +125,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     engine: EngineConfiguration
     kv_cache_bytes: CountFromOne
     grids: list[Grid]
+    recording: Recording | None = None
 
 
 class StepLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="step"):

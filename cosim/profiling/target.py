@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from cosim.bridge.engine_messages import ConfigModel, EngineSpec, HubModel
+from cosim.bridge.engine_messages import ConfigModel, EngineSpec, HubModel, SyntheticModel
 from cosim.engine_plan import EnginePlan, engine_plans, engine_spec
 from cosim.environment import vllm_hardware
 from cosim.inference.vllm_arguments import argument_errors
@@ -30,10 +30,15 @@ ENGINE = "engine"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An engine to be started and measured. `quantization`: as it was asked for, None if the checkpoint says it."""
+    """An engine to be started and measured.
+
+    `model`: as a scenario names it, without a quantisation that was put into its config. `quantization`: as it was
+    asked for, None if the checkpoint says it.
+    """
 
     spec: EngineSpec
     hardware: str
+    model: SyntheticModel | ConfigModel | HubModel
     quantization: str | None = None
     images: ImageSettings = field(default_factory=ImageSettings)
 
@@ -56,11 +61,8 @@ def tier_target(path: Path, tier: str | None, *, quantization: str | None, args:
     settings = plan.settings
     assert isinstance(settings, VllmEngine)
     executed = dataclasses.replace(plan, settings=settings.model_copy(update={"executor": None}))
-    target = Target(
-        engine_spec(executed, tls=loaded.scenario.network.transport.tls),
-        plan.hardware,
-        images=_pictures(loaded, tier),
-    )
+    spec = engine_spec(executed, tls=loaded.scenario.network.transport.tls)
+    target = Target(spec, plan.hardware, spec.model, images=_pictures(loaded, tier))
     _check(target, f"tiers.{tier}.engine.", str(path))
     return target
 
@@ -75,15 +77,17 @@ def model_target(
     if quantization is not None and quantization not in FORMATS:
         raise _refused("--quantization", f"{quantization!r} is none", f"allowed: {', '.join(FORMATS)}")
     wanted: HubModel | ConfigModel
+    plain: HubModel | ConfigModel
     if synthetic is not None:
         try:
             name, config = read_config(synthetic)
         except ConfigError as error:
             raise _refused("--synthetic", str(error), None) from error
+        plain = ConfigModel(name, config)
         wanted = ConfigModel(name, config if quantization is None else quantized(config, quantization))
     else:
         assert model is not None
-        name, wanted = model, HubModel(model)
+        name, plain, wanted = model, HubModel(model), HubModel(model)
         if quantization not in (None, "fp16", "fp8"):
             what = f"vLLM does not make {quantization} of a checkpoint"
             raise _refused("--quantization", what, "give --model a checkpoint that is quantised so, and leave it out")
@@ -95,6 +99,7 @@ def model_target(
     target = Target(
         EngineSpec(ENGINE, wanted, name, given, tls=True),
         (build or "cpu") if hardware == "auto" else hardware,
+        plain,
         quantization,
     )
     _check(target, "--", COMMAND)
