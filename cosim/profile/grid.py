@@ -1,7 +1,11 @@
 """Which batch shapes a recorded profile is made of: grids over what an engine can be brought to do.
 
-A shape is brought about in the scheduler's own way: `decodes` requests are put into decode at some context, then
-prompts are added whose prefill makes the step that is measured.
+A shape is brought about in the scheduler's own way: a bed of requests is put into decode at some context, then prompts
+are added whose prefill makes the step that is measured. The beds' prompts are documents that the prefix cache keeps,
+or each bed would cost the prefill of its whole context.
+
+A run's batch counts as measured if one measured shape is at least as large in every respect and another is nowhere
+larger (`cosim.profile.surface`), so the corners matter: the fewest and the most of everything at once.
 """
 
 from __future__ import annotations
@@ -10,21 +14,23 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from cosim.profile.records import Grid
 
+DECODE = "decode"
 DECODE_STEPS = 4
 # Few, so that the context has not grown much when the last of them is measured.
 MOST_POINTS_OF_A_BED = 5
 # Tokens that each sequence of a bed gets, with room for prompts that take several steps.
 BED_TOKENS = DECODE_STEPS + 4 * MOST_POINTS_OF_A_BED
-# Of the KV cache, so that no sequence is preempted while a shape is measured.
-KV_SHARE = 0.95
 CONTEXT_FACTOR = 4.0
-# Words that are asked of an image.
+# Words that are asked of an image, the chat template's among them.
 IMAGE_TEXT_TOKENS = 24
-DECODE = "decode"
+# Documents take at most this share of the KV cache, so that other prompts do not push them out at once.
+DOCUMENTS_SHARE = 0.5
+# Of the KV cache, so that no sequence is preempted while a shape is measured.
+FULL_SHARE = 0.9
 
 
 class ImageShape(NamedTuple):
@@ -49,6 +55,11 @@ class Limits:
     images: tuple[ImageShape, ...] = ()
     graph_sizes: tuple[int, ...] = ()
 
+    @property
+    def longest_prompt(self) -> int:
+        """Of a prompt that is prefilled in one step and answered with a token."""
+        return min(self.max_num_batched_tokens, self.max_model_len - 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -61,29 +72,31 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point of a grid: the prompts whose prefill it measures; none where it measures a bed's own decode steps."""
+    """A point of a grid: the prompts whose prefill it measures; none where it measures a bed's own decode steps.
+
+    `overfull`: the prompts have more tokens than a batch takes, and the first batch is measured; else the last.
+    """
 
     grid: str
     at: tuple[int, ...]
     prompts: tuple[Prompt, ...] = ()
-
-    @property
-    def images(self) -> int:
-        """Images that the step encodes."""
-        return sum(prompt.image is not None for prompt in self.prompts)
+    overfull: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Bed:
     """Sequences in decode, `context` tokens each when they begin, and the points that are measured on them.
 
-    `decode`: the point that its steps of decodes alone belong to.
+    `decode`: the point that its steps of decodes alone belong to. `full`: it takes the whole KV cache, and with it
+    the room of the documents. `heavy`: it takes long, and the relative noise of long steps is less.
     """
 
     decodes: int
     context: int
     decode: Point | None
     points: tuple[Point, ...]
+    full: bool = False
+    heavy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,93 +112,237 @@ class Plan:
         found = {point for bed in self.beds for point in (*bed.points, *filter(None, [bed.decode]))}
         return sorted(found, key=lambda point: (order[point.grid], point.at))
 
+    def documents(self) -> list[int]:
+        """Tokens of each document: as many as the beds take, in the order in which they take them."""
+        beds = [bed for bed in self.beds if not bed.full]
+        most = max((bed.decodes for bed in beds), default=0)
+        return [max(bed.context for bed in beds if bed.decodes > index) for index in range(most)]
+
+    def prefix(self) -> int:
+        """Tokens of the document that prompts continue."""
+        return max((prompt.context for bed in self.beds for point in bed.points for prompt in point.prompts), default=0)
+
+
+class _Place(NamedTuple):
+    """Where a point is measured: `context` is the bed's, `wished` its name on the axis."""
+
+    decodes: int
+    wished: int
+    context: int
+
+
+Item = TypeVar("Item")
+Placed = tuple[tuple[str, ...], list[tuple[_Place, Point]]]
+IDLE = _Place(0, 0, 0)
+
 
 def make_plan(limits: Limits) -> Plan:
     """The shapes for an engine: decode, prefill, both together, with images where the model takes them."""
-    decodes = {
-        (size, context): Point(DECODE, (size, wished))
-        for size in decode_sizes(limits)
-        for wished, context in _decode_contexts(limits, size)
-    }
+    places = _places(limits)
+    decodes = {place: Point(DECODE, (place.decodes, place.wished)) for place in places}
+    full = _full_beds(limits, {place.wished for place in places})
     axes: tuple[str, ...] = ("decode_sequences", "context_per_sequence")
-    grids = [_declare(DECODE, axes, (point.at for point in decodes.values()))]
-    members: dict[tuple[int, int], list[Point]] = {bed: [] for bed in decodes}
-    for axes, placed in (*_prefill(limits), *_mixed(limits), *_images(limits)):
-        kept = [(bed, point) for bed, point in placed if _fits(limits, bed, point)]
+    corners = [bed.decode.at for bed in full if bed.decode is not None]
+    grids = [_declare(DECODE, axes, [*(point.at for point in decodes.values()), *corners])]
+    members: dict[_Place, list[Point]] = {place: [] for place in places}
+    for axes, placed in (*_prefill(limits), *_mixed(limits, places), *_images(limits, places)):
+        kept = [(place, point) for place, point in placed if _fits(limits, place, point)]
         if kept:
             grids.append(_declare(kept[0][1].grid, axes, (point.at for _, point in kept)))
-        for bed, point in kept:
-            members.setdefault(bed, []).append(point)
+        for place, point in kept:
+            members.setdefault(place, []).append(point)
+    if extra := [point for bed in full for point in bed.points]:
+        grids.append(_declare(extra[0].grid, ("decode_sequences", "prefill_tokens"), (point.at for point in extra)))
     beds = []
-    for (size, context), points in members.items():
+    for place, points in members.items():
+        heavy = [point for point in points if 2 * _tokens(point) > limits.max_num_batched_tokens]
+        light = [point for point in points if point not in heavy]
         # Nothing keeps points without decodes together; apart, each round mixes them among the others.
-        most = MOST_POINTS_OF_A_BED if size else 1
-        for first in range(0, max(1, len(points)), most):
-            beds.append(Bed(size, context, decodes.get((size, context)), tuple(points[first : first + most])))
-    return Plan(tuple(grids), tuple(beds))
+        most = MOST_POINTS_OF_A_BED if place.decodes else 1
+        for some in (light, heavy):
+            for first in range(0, len(some), most):
+                chosen = tuple(some[first : first + most])
+                beds.append(Bed(place.decodes, place.context, decodes.get(place), chosen, heavy=some is heavy))
+        if not light:
+            beds.append(Bed(place.decodes, place.context, decodes.get(place), ()))
+    return Plan(tuple(grids), (*beds, *full))
 
 
-Placed = tuple[tuple[str, ...], list[tuple[tuple[int, int], Point]]]
+def _tokens(point: Point) -> int:
+    return sum(prompt.tokens for prompt in point.prompts)
 
 
 def _prefill(limits: Limits) -> Iterator[Placed]:
-    longest = _longest_prompt(limits)
+    longest = limits.longest_prompt
     alone = [
-        ((0, 0), Point("prefill", (tokens,), (Prompt(tokens),)))
+        (IDLE, Point("prefill", (tokens,), (Prompt(tokens),)))
         for tokens in geometric(limits.shortest_prompt, longest, math.sqrt(2))
     ]
     yield ("prefill_tokens",), alone
     continued = [
-        ((0, 0), Point("continued_prefill", (tokens, context), (Prompt(tokens, context),)))
+        (IDLE, Point("continued_prefill", (tokens, context), (Prompt(tokens, context),)))
         for tokens in geometric(1, longest, 2)
         for context in _prefix_lengths(limits)
     ]
     yield ("prefill_tokens", "context_tokens"), continued
     several = [
-        ((0, 0), Point("prefills", (sequences, tokens), (Prompt(tokens),) * sequences))
+        (IDLE, Point("prefills", (sequences, tokens), (Prompt(tokens),) * sequences))
         for sequences in _octaves(2, limits.max_num_seqs)
-        for tokens in geometric(limits.shortest_prompt, longest, 4)
-        if sequences * tokens <= limits.max_num_batched_tokens
+        for tokens in geometric(limits.shortest_prompt, min(longest, limits.max_num_batched_tokens // sequences), 4)
     ]
     yield ("prefill_sequences", "tokens_per_sequence"), several
+    yield _overfull(limits, [IDLE], "overfull", [Prompt(tokens) for tokens in _chunked_lengths(limits)])
 
 
-def _mixed(limits: Limits) -> Iterator[Placed]:
-    points = []
-    for decodes in _octaves(1, limits.max_num_seqs - 1):
-        contexts = _decode_contexts(limits, decodes)
-        for wished, context in _two(contexts):
-            for tokens in geometric(limits.shortest_prompt, _longest_prompt(limits), 3):
-                # What the decodes leave of the batch, where that is less.
-                prompt = Prompt(min(tokens, limits.max_num_batched_tokens - decodes))
-                points.append(((decodes, context), Point("mixed", (decodes, wished, tokens), (prompt,))))
-    yield ("decode_sequences", "context_per_sequence", "prefill_tokens"), points
+def _mixed(limits: Limits, places: list[_Place]) -> Iterator[Placed]:
+    longest = limits.longest_prompt
+    beside = list(_beside(limits, places))
+    one, several = [], []
+    for chosen in beside:
+        for tokens in geometric(limits.shortest_prompt, longest, 3):
+            # Long prompts cost most and hardly depend on the rest: beside one context, and the fewest and most decodes.
+            for place in dict.fromkeys(chosen if 4 * tokens <= longest else chosen[-1:]):
+                if 2 * tokens <= longest or chosen in (beside[0], beside[-1]):
+                    # What the decodes leave of the batch, where that is less.
+                    prompt = Prompt(min(tokens, limits.max_num_batched_tokens - place.decodes))
+                    one.append((place, Point("mixed", (*place[:2], tokens), (prompt,))))
+        place = chosen[-1]
+        if (seats := limits.max_num_seqs - place.decodes) > 1:
+            most = min(longest, (limits.max_num_batched_tokens - place.decodes) // seats)
+            for tokens in geometric(limits.shortest_prompt, most, 4):
+                at = (*place[:2], seats, tokens)
+                several.append((place, Point("mixed_several", at, (Prompt(tokens),) * seats)))
+    yield ("decode_sequences", "context_per_sequence", "prefill_tokens"), one
+    yield ("decode_sequences", "context_per_sequence", "prefill_sequences", "tokens_per_sequence"), several
+    last = [chosen[-1] for chosen in _ends(beside)]
+    yield _overfull(limits, last, "mixed_overfull", [Prompt(tokens) for tokens in _chunked_lengths(limits)])
 
 
-def _images(limits: Limits) -> Iterator[Placed]:
+def _images(limits: Limits, places: list[_Place]) -> Iterator[Placed]:
+    asked = [Prompt(image.tokens + IMAGE_TEXT_TOKENS, 0, image) for image in limits.images]
+    beside = list(_beside(limits, places))
     alone = [
-        ((0, 0), Point("images", (count, image.tokens), (_ask(image),) * count))
+        (IDLE, Point("images", (count, prompt.tokens), (prompt,) * count))
         for count in _octaves(1, limits.max_num_seqs)
-        for image in limits.images
-        if count * _ask(image).tokens <= limits.max_num_batched_tokens
+        for prompt in _together(limits, asked, count)
     ]
+    yield ("images", "tokens_per_prompt"), alone
     mixed = []
+    for _, middle, last in beside:
+        seats = limits.max_num_seqs - middle.decodes
+        for count in sorted({1, seats}):
+            prompts = _together(limits, asked, count)
+            for prompt in prompts:
+                at = (*middle[:2], count, prompt.tokens)
+                mixed.append((middle, Point("mixed_images", at, (prompt,) * count)))
+            if prompts and count == seats and last != middle:
+                at = (*last[:2], count, prompts[-1].tokens)
+                mixed.append((last, Point("mixed_images", at, (prompts[-1],) * count)))
+    yield ("decode_sequences", "context_per_sequence", "images", "tokens_per_prompt"), mixed
+    # Of the pictures of which several are more than a batch, the smallest; and the largest.
+    many = [prompt for prompt in asked if prompt.tokens * limits.max_num_seqs > limits.max_num_batched_tokens]
+    ends = _ends(many)
+    yield _overfull(limits, [IDLE], "images_overfull", ends)
+    yield _overfull(limits, [chosen[-1] for chosen in _ends(beside)], "mixed_images_overfull", ends)
+
+
+def _together(limits: Limits, asked: list[Prompt], count: int) -> list[Prompt]:
+    """Pictures of which so many fit a batch: all if it is one, else each second, the largest among them."""
+    fitting = [prompt for prompt in asked if count * prompt.tokens <= limits.max_num_batched_tokens]
+    return fitting if count == 1 else fitting[::-2][::-1]
+
+
+def _overfull(limits: Limits, places: list[_Place], grid: str, prompts: list[Prompt]) -> Placed:
+    """As many prompts as there are seats, if that is more than a batch takes."""
+    points = []
+    for place in places:
+        for prompt in prompts:
+            room = limits.max_num_batched_tokens - place.decodes
+            count = min(limits.max_num_seqs - place.decodes, room // prompt.tokens + 1)
+            if count * prompt.tokens > room:
+                points.append((place, Point(grid, (*place[:2], prompt.tokens), (prompt,) * count, overfull=True)))
+    return ("decode_sequences", "context_per_sequence", "tokens_per_prompt"), points
+
+
+def _chunked_lengths(limits: Limits) -> list[int]:
+    """Prompts of which several fill a batch; and one that alone does, where a prompt can be so long."""
+    beyond = min(limits.max_num_batched_tokens * 3 // 2, limits.max_model_len - 1)
+    several = max(limits.shortest_prompt, limits.longest_prompt * 2 // 5)
+    return [several, beyond] if beyond > limits.max_num_batched_tokens else [several]
+
+
+def _places(limits: Limits) -> list[_Place]:
+    """Beds of decodes with as much context as lets all documents stay in the KV cache."""
+    room = limits.kv_cache_tokens * DOCUMENTS_SHARE - _prefix_length(limits)
+    for share in range(20, 0, -1):
+        places = [place for size in decode_sizes(limits) for place in _contexts(limits, size, room * share / 20)]
+        if share == 1 or _documents_tokens(places) <= room:
+            break
+    return places
+
+
+def _documents_tokens(places: list[_Place]) -> int:
+    most = max((place.decodes for place in places), default=0)
+    return sum(max(place.context for place in places if place.decodes > index) for index in range(most))
+
+
+def _contexts(limits: Limits, decodes: int, room: float) -> Iterator[_Place]:
+    """Contexts per sequence, as wished and as `room` tokens of KV cache let so many sequences have them."""
+    longest = limits.max_model_len - BED_TOKENS - 1
+    most = int(room) // decodes - BED_TOKENS - limits.block_size
+    last = 0.0
+    for wished in geometric(limits.shortest_prompt, longest, CONTEXT_FACTOR):
+        context = min(wished, most)
+        # The first that does not fit stands for what does, if that is something new.
+        if context >= limits.shortest_prompt and context > 1.2 * last:
+            last = context
+            yield _Place(decodes, wished, context)
+
+
+def _full_beds(limits: Limits, wished: set[int]) -> list[Bed]:
+    """Decodes that together have the whole KV cache, where documents cannot; and a prompt that comes beside them."""
+    room = int(limits.kv_cache_tokens * FULL_SHARE)
+    label = max(wished, default=0) + 1
+    beds = []
+    for decodes in dict.fromkeys((limits.max_num_seqs, limits.max_num_seqs - 1)):
+        alone = decodes == limits.max_num_seqs
+        tokens = 0 if alone else min(limits.longest_prompt, room // 4)
+        context = min((room - tokens) // max(1, decodes), limits.max_model_len) - BED_TOKENS - limits.block_size
+        if decodes == 0 or context < limits.shortest_prompt or tokens + decodes > limits.max_num_batched_tokens:
+            continue
+        if decodes * (context + BED_TOKENS + limits.block_size) <= limits.kv_cache_tokens * DOCUMENTS_SHARE / 2:
+            continue  # Far from full: the longest requests that there can be.
+        point = Point("mixed_full", (decodes, tokens), (Prompt(tokens),))
+        beds.append(Bed(decodes, context, Point(DECODE, (decodes, label)), () if alone else (point,), True, True))
+    return beds
+
+
+def _beside(limits: Limits, places: list[_Place]) -> Iterator[list[_Place]]:
+    """For numbers of decodes that leave a seat: the shortest, a middle and the longest context."""
     for decodes in _octaves(1, limits.max_num_seqs - 1):
-        contexts = _decode_contexts(limits, decodes)
-        for wished, context in _two(contexts)[-1:]:
-            for image in limits.images:
-                at = (decodes, wished, image.tokens)
-                mixed.append(((decodes, context), Point("mixed_images", at, (_ask(image),))))
-    yield ("images", "tokens_per_image"), alone
-    yield ("decode_sequences", "context_per_sequence", "tokens_per_image"), mixed
+        here = [place for place in places if place.decodes == decodes]
+        if not here:
+            here = list(_contexts(limits, decodes, max((p.decodes * p.context for p in places), default=0)))
+        if here:
+            yield [here[0], here[len(here) // 2], here[-1]]
 
 
-def _ask(image: ImageShape) -> Prompt:
-    return Prompt(image.tokens + IMAGE_TEXT_TOKENS, 0, image)
+def _prefix_length(limits: Limits) -> int:
+    return max(_prefix_lengths(limits), default=0) if limits.prefix_caching else 0
 
 
-def _longest_prompt(limits: Limits) -> int:
-    return min(limits.max_num_batched_tokens, limits.max_model_len - 1)
+def _prefix_lengths(limits: Limits) -> list[int]:
+    """Lengths of computed prefixes: whole blocks, or without prefix caching the chunks before."""
+    unit = limits.block_size if limits.prefix_caching else limits.max_num_batched_tokens
+    longest = min(limits.max_model_len, limits.kv_cache_tokens // 4)
+    lengths = {int(longest * share // unit) * unit for share in (1 / 8, 1 / 2, 7 / 8)}
+    # A cached prefix is whole blocks of prompts that were served before, the template's head among them.
+    return sorted(length for length in lengths if length >= limits.shortest_prompt)
+
+
+def _ends(items: list[Item]) -> list[Item]:
+    """The first and the last."""
+    return items[:1] + items[1:][-1:]
 
 
 def decode_sizes(limits: Limits) -> list[int]:
@@ -193,41 +350,18 @@ def decode_sizes(limits: Limits) -> list[int]:
     most = limits.max_num_seqs
     between = {3 * size // 2 for size in _octaves(2, most)}
     graphs = {near for size in limits.graph_sizes for near in (size, size + 1)}
-    return sorted(size for size in {*_octaves(1, most), *between, *graphs, most} if 1 <= size <= most)
+    return sorted(size for size in {*_octaves(1, most), *between, *graphs, most - 1} if 1 <= size <= most)
 
 
-def _decode_contexts(limits: Limits, decodes: int) -> list[tuple[int, int]]:
-    """Contexts per sequence, as wished and as the KV cache lets so many sequences have them."""
-    longest = limits.max_model_len - BED_TOKENS - 1
-    room = int(limits.kv_cache_tokens * KV_SHARE) // decodes - BED_TOKENS - limits.block_size
-    found: list[tuple[int, int]] = []
-    for wished in geometric(limits.shortest_prompt, longest, CONTEXT_FACTOR):
-        context = min(wished, room)
-        # The first that does not fit stands for what does, if that is something new.
-        if context >= limits.shortest_prompt and (not found or context > 1.2 * found[-1][1]):
-            found.append((wished, context))
-    return found
-
-
-def _prefix_lengths(limits: Limits) -> list[int]:
-    """Lengths of computed prefixes: whole blocks, or without prefix caching the chunks before."""
-    unit = limits.block_size if limits.prefix_caching else limits.max_num_batched_tokens
-    wished = (limits.max_model_len / 8, limits.max_model_len / 2, limits.max_model_len * 7 / 8)
-    lengths = {int(length // unit) * unit for length in wished}
-    # A cached prefix is whole blocks of prompts that were served before, the template's head among them.
-    return sorted(length for length in lengths if length >= limits.shortest_prompt)
-
-
-def _fits(limits: Limits, bed: tuple[int, int], point: Point) -> bool:
-    decodes, context = bed
-    kv_tokens = decodes * (context + BED_TOKENS + limits.block_size) + sum(
-        prompt.context + prompt.tokens + limits.block_size for prompt in point.prompts
-    )
+def _fits(limits: Limits, place: _Place, point: Point) -> bool:
+    kv_tokens = place.decodes * (place.context + BED_TOKENS + limits.block_size)
+    kv_tokens += sum(prompt.context + prompt.tokens + limits.block_size for prompt in point.prompts)
+    tokens = place.decodes + _tokens(point)
     return (
-        decodes + len(point.prompts) <= limits.max_num_seqs
+        place.decodes + len(point.prompts) <= limits.max_num_seqs
         and all(prompt.context + prompt.tokens < limits.max_model_len for prompt in point.prompts)
-        and decodes + sum(prompt.tokens for prompt in point.prompts) <= limits.max_num_batched_tokens
-        and kv_tokens <= limits.kv_cache_tokens
+        and (tokens <= limits.max_num_batched_tokens or point.overfull)
+        and kv_tokens <= limits.kv_cache_tokens * FULL_SHARE
     )
 
 
@@ -243,9 +377,7 @@ def omit(grid: Grid, missing: Iterable[tuple[int, ...]]) -> Grid | None:
     """The grid without points that did not come about; None if nothing is left of it."""
     gone = {tuple(at) for at in grid.omitted} | set(missing)
     left = [at for at in itertools.product(*grid.axes.values()) if at not in gone]
-    if not left:
-        return None
-    return _declare(grid.name, tuple(grid.axes), left)
+    return _declare(grid.name, tuple(grid.axes), left) if left else None
 
 
 def geometric(first: int, last: int, factor: float) -> list[int]:
@@ -263,8 +395,3 @@ def _octaves(first: int, last: int) -> list[int]:
         return []
     powers = itertools.takewhile(lambda size: size < last, (first * 2**index for index in itertools.count()))
     return [*powers, last]
-
-
-def _two(contexts: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """A short and a long context of those."""
-    return list(dict.fromkeys([contexts[len(contexts) // 3], contexts[-1 - len(contexts) // 4]])) if contexts else []

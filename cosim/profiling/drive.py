@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
 from cosim.bridge.engine_messages import Signature, Tokens
 from cosim.inference.base import Engine, EngineRefusal, StepResult
 from cosim.profile.base import ChunkPosition
 from cosim.profile.grid import BED_TOKENS, DECODE_STEPS, Bed, Limits, Point, Prompt
-from cosim.profiling.prompts import Asked, PromptMaker
+from cosim.profiling.prompts import PREFIX, Asked, PromptMaker
 from cosim.profiling.samples import Samples
 from cosim.results.hygiene import EngineHygiene
 from cosim.results.records import StepRecord
@@ -35,13 +35,25 @@ class Drive:
         self._prompts = prompts
         self._limits = limits
         self._keep = False
+        self._documents: list[tuple[str, int]] = []
+        self._new_tokens = 0
         self._started: set[str] = set()
         self._cpu_mhz: list[float] = []
         self._gpu_mhz: list[float] = []
         self._gpu_power_w: list[float] = []
 
+    def warm_up(self, documents: Sequence[int], prefix: int) -> None:
+        """Have the prefix cache hold the beds' documents, of so many tokens each, and the one that prompts continue."""
+        self._documents = [(str(index), tokens) for index, tokens in enumerate(documents)]
+        if prefix:
+            self._documents.append((PREFIX, prefix + 1))
+        self._touch()
+
     def measure(self, bed: Bed, *, keep: bool) -> None:
-        """Bring about every point of a bed once; without `keep` only to fill the prefix cache and to warm up."""
+        """Bring about every point of a bed once; without `keep` only to warm up."""
+        # The least recently used blocks go first: documents stay as long as they are used now and then.
+        if self._new_tokens > self._limits.kv_cache_tokens // 4:
+            self._touch()
         self._keep = keep
         sequences = [self._sequence(index, bed) for index in range(bed.decodes)]
         try:
@@ -56,6 +68,13 @@ class Drive:
             for name in sequences:
                 self._engine.abort(name)
 
+    def _touch(self) -> None:
+        """Use every document."""
+        self._keep = False
+        self._new_tokens = 0
+        for name, tokens in self._documents if self._limits.prefix_caching else ():
+            self._until_started([self._start(self._prompts.document(name, tokens, 1))])
+
     def conditions(self) -> dict[str, float | None]:
         """Medians of the clocks and of the power that steps were executed at; None where the machine does not tell."""
         found = {"cpu_mhz": self._cpu_mhz, "gpu_mhz": self._gpu_mhz, "gpu_power_w": self._gpu_power_w}
@@ -64,7 +83,10 @@ class Drive:
     def _sequence(self, index: int, bed: Bed) -> str:
         """Submit a document that decodes as long as the bed lasts, and while the others are prefilled."""
         room = self._limits.max_model_len - bed.context - 1
-        return self._start(self._prompts.document(str(index), bed.context, max(1, min(room, 8 * BED_TOKENS))))
+        output_tokens = max(1, min(room, 8 * BED_TOKENS))
+        if bed.full or not self._limits.prefix_caching:
+            return self._start(self._asked(Prompt(bed.context), output_tokens))
+        return self._start(self._prompts.document(str(index), bed.context, output_tokens))
 
     def _until_started(self, names: Iterable[str]) -> None:
         left = set(names)
@@ -86,17 +108,18 @@ class Drive:
             left = {self._start(self._asked(prompt, output_tokens)) for prompt in point.prompts}
         except EngineRefusal:
             return
-        last: StepResult | None = None
+        measured: StepResult | None = None
         steps = self._steps()
         while left:
             step = next(steps)
-            if step.signature.prefill_tokens:
-                last = step
+            if step.signature.prefill_tokens and not (point.overfull and measured):
+                measured = step
             left -= {name for name, tokens in step.tokens.items() if tokens.finish_reason is not None}
-        if last is not None:
-            self._take(bed, point, last)
+        if measured is not None:
+            self._take(bed, point, measured)
 
     def _asked(self, prompt: Prompt, output_tokens: int) -> Asked:
+        self._new_tokens += prompt.tokens
         return self._prompts.prompt(
             prompt,
             block_size=self._limits.block_size,
@@ -120,7 +143,7 @@ class Drive:
     def _take(self, bed: Bed, point: Point, step: StepResult) -> None:
         if not self._keep:
             return
-        if is_of_shape(step.signature, bed, point):
+        if is_of_shape(step.signature, bed, point, self._limits.max_num_batched_tokens):
             self.samples.step(point, step.signature, step.duration_ns)
         else:
             self.samples.other_shape(point, step.signature)
@@ -181,12 +204,18 @@ class Drive:
                     values.append(value)
 
 
-def is_of_shape(signature: Signature, bed: Bed, point: Point) -> bool:
-    """Whether a step has the shape that was wished for: sequences and images exactly, tokens nearly."""
+def is_of_shape(signature: Signature, bed: Bed, point: Point, max_num_batched_tokens: int) -> bool:
+    """Whether a step has the shape that was wished for: sequences and images exactly, tokens nearly.
+
+    An overfull one is of as many tokens as a batch takes.
+    """
+    if signature.decode_sequences != bed.decodes:
+        return False
+    if point.overfull:
+        return signature.prefill_tokens + bed.decodes == max_num_batched_tokens
     wished = sum(prompt.tokens for prompt in point.prompts)
     return (
-        signature.decode_sequences == bed.decodes
-        and signature.prefill_sequences == len(point.prompts)
-        and signature.images == point.images
+        signature.prefill_sequences == len(point.prompts)
+        and signature.images == sum(prompt.image is not None for prompt in point.prompts)
         and abs(signature.prefill_tokens - wished) <= max(NEAR_TOKENS, wished // 10)
     )

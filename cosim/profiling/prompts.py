@@ -17,6 +17,8 @@ from cosim.words import WORDS
 # Twice the pixels from each to the next, or about; every size is one of multiples of 28 pixels (Qwen2.5-VL).
 PICTURES = ((112, 84), (224, 168), (336, 224), (448, 336), (640, 480), (896, 672), (1280, 952), (1792, 1344))
 PROBE_WORDS = (1, 129)
+# The name of the document that prompts continue.
+PREFIX = "prefix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class PromptMaker:
             return self._ask(self._words(count), output_tokens)
         prefix = math.ceil(prompt.context / self.tokens_per_word)
         known = count if prompt.tokens <= block_size else min(count - 1, prefix)
-        return self._ask([*self._document("prefix", known), *self._words(count - known)], output_tokens)
+        return self._ask([*self._document(PREFIX, known), *self._words(count - known)], output_tokens)
 
     def _word_count(self, tokens: int) -> int:
         return max(1, round((tokens - self.template_tokens) / self.tokens_per_word))

@@ -17,7 +17,7 @@ from cosim.inference.base import EngineRefusal
 from cosim.inference.vllm import EngineHost, VllmEngine
 from cosim.machine_use import MachineUse
 from cosim.profile.grid import ImageShape, Limits, Plan, Point, make_plan
-from cosim.profile.records import Header, Recording
+from cosim.profile.records import FEWEST_SAMPLES, Header, Recording
 from cosim.profiling.drive import Drive, StuckError
 from cosim.profiling.header import make_header
 from cosim.profiling.prompts import PromptMaker
@@ -94,17 +94,23 @@ class _Recording:
         return self._lines(drive, plan, ready, load)
 
     def _rounds(self, drive: Drive, plan: Plan) -> None:
-        """Each round measures every point once, in an order of its own; the first only warms up."""
-        shapes = len(plan.points())
-        self._say(f"{shapes} shapes, {self._repetitions} rounds and one to warm up")
+        """Each round measures every point once, in an order of its own; the first only warms up.
+
+        Heavy beds are measured in half of the rounds, and in as many as a profile needs.
+        """
+        heavy = max(FEWEST_SAMPLES, -(-self._repetitions // 2))
+        self._say(f"{len(plan.points())} shapes, {self._repetitions} rounds and one to warm up")
         order = stream(self._seed, "profile-order")
         started_ns = monotonic_ns()
+        drive.warm_up(plan.documents(), plan.prefix())
         for number in range(self._repetitions + 1):
+            with_heavy = number * heavy // self._repetitions > (number - 1) * heavy // self._repetitions
             for index in order.permutation(len(plan.beds)):
-                drive.measure(plan.beds[int(index)], keep=number > 0)
+                bed = plan.beds[int(index)]
+                if not bed.heavy or (number and with_heavy):
+                    drive.measure(bed, keep=number > 0)
             passed_s = (monotonic_ns() - started_ns) / NS_PER_S
-            left_s = passed_s / (number + 1) * (self._repetitions - number)
-            self._say(f"round {number} of {self._repetitions}: {passed_s:.0f} s, about {left_s:.0f} s to go")
+            self._say(f"round {number} of {self._repetitions}: {passed_s:.0f} s")
 
     def _lines(
         self, drive: Drive, plan: Plan, ready: EnginesReady, load: float | None
