@@ -290,6 +290,8 @@ def _contexts(limits: Limits, decodes: int, room: float) -> Iterator[_Place]:
     """Contexts per sequence, as wished and as `room` tokens of KV cache let so many sequences have them."""
     longest = limits.max_model_len - BED_TOKENS - 1
     most = int(room) // decodes - BED_TOKENS - limits.block_size
+    if decodes == 1:  # One sequence there is always room for.
+        most = max(most, limits.shortest_prompt)
     last = 0.0
     for wished in geometric(limits.shortest_prompt, longest, CONTEXT_FACTOR):
         context = min(wished, most)

@@ -28,7 +28,7 @@ def make_header(
     *,
     conditions: dict[str, float | None],
     grids: list[Grid],
-    recording: Recording,
+    recording: Recording | None,
 ) -> Header:
     """The header of a recording that has ended; `conditions` as `Drive.conditions` gives them."""
     resolved: dict[str, Any] = ready.resolved[target.spec.name]

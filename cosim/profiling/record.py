@@ -24,7 +24,7 @@ from cosim.profiling.prompts import PromptMaker
 from cosim.profiling.samples import Samples
 from cosim.profiling.target import Target
 from cosim.results.store import write_atomic
-from cosim.signals import unbroken, uninterrupted
+from cosim.signals import TerminatedError, unbroken, uninterrupted
 
 # Of the CPUs; a run whose machine is shared more than this is not VALID by default.
 BUSY = 0.25
@@ -40,8 +40,8 @@ class RecordingFailedError(Exception):
 def record(target: Target, path: Path, *, repetitions: int, seed: int, say: Say) -> Header:
     """Start the engine, measure it, write the profile; return its header.
 
-    The file appears whole or not at all. Raises ChildError if the engine's process fails, RecordingFailedError if it
-    cannot be driven, OSError if the file cannot be written.
+    The file appears whole or not at all; the engine's log stays beside it if the engine fails. Raises ChildError if its
+    process fails, RecordingFailedError if it cannot be driven, OSError if the file cannot be written.
     """
     log = path.with_name(path.name + ".log")
     with unbroken:
@@ -49,13 +49,18 @@ def record(target: Target, path: Path, *, repetitions: int, seed: int, say: Say)
     try:
         recording = _Recording(target, repetitions=repetitions, seed=seed, say=say)
         lines, header = recording.carry_out(runtime, log)
+        encoder = msgspec.json.Encoder()
+        with uninterrupted():
+            write_atomic(path, b"".join(encoder.encode(line) + b"\n" for line in lines))
+            log.unlink(missing_ok=True)
+    except (KeyboardInterrupt, TerminatedError):
+        with uninterrupted(), contextlib.suppress(OSError):
+            runtime.close()
+            log.unlink(missing_ok=True)
+        raise
     finally:
         with uninterrupted(), contextlib.suppress(OSError):
             runtime.close()
-    with uninterrupted():
-        encoder = msgspec.json.Encoder()
-        write_atomic(path, b"".join(encoder.encode(line) + b"\n" for line in lines))
-        log.unlink(missing_ok=True)
     return header
 
 

@@ -46,7 +46,9 @@ class Target:
 def tier_target(path: Path, tier: str | None, *, quantization: str | None, args: Sequence[str]) -> Target:
     """The engine of a tier of a scenario as it is written there, but executed. Raises ScenarioError."""
     loaded = load(path)
-    plans = {plan.tier: plan for plan in reversed(engine_plans(loaded.scenario)) if _executable(plan)}
+    plans: dict[str, EnginePlan] = {}
+    for plan in filter(_executable, engine_plans(loaded.scenario)):
+        plans.setdefault(plan.tier, plan)
     if not plans:
         raise ScenarioError([loaded.problem(("tiers",), "no engine of vLLM on this machine", "engine.kind: vllm")])
     if tier is None and len(plans) == 1:
@@ -57,12 +59,12 @@ def tier_target(path: Path, tier: str | None, *, quantization: str | None, args:
     for option, given in (("--quantization", quantization), ("--arg", args)):
         if given:
             raise _refused(option, "the engine of a tier is as the scenario says", f"change {path} or leave it out")
-    plan = plans[tier]
-    settings = plan.settings
+    chosen = plans[tier]
+    settings = chosen.settings
     assert isinstance(settings, VllmEngine)
-    executed = dataclasses.replace(plan, settings=settings.model_copy(update={"executor": None}))
+    executed = dataclasses.replace(chosen, settings=settings.model_copy(update={"executor": None}))
     spec = engine_spec(executed, tls=loaded.scenario.network.transport.tls)
-    target = Target(spec, plan.hardware, spec.model, images=_pictures(loaded, tier))
+    target = Target(spec, executed.hardware, spec.model, images=_pictures(loaded, tier))
     _check(target, f"tiers.{tier}.engine.", str(path))
     return target
 
