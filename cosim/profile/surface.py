@@ -10,9 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cosim.profile.kriging import Kriging
+
 Shape = tuple[float, ...]
 Vector = npt.NDArray[np.float64]
 NEIGHBOURS = 3
+# Relative, of one sample: where all samples are equal, as a coarse clock makes them.
+LEAST_DEVIATION = 1e-3
 # The trend is nowhere below this share of the shortest measured median, so that its log exists.
 LEAST_TREND = 0.1
 
@@ -27,11 +31,10 @@ class Drawn(NamedTuple):
 class Surface:
     """Durations of shapes (vectors of features that are not negative), by what was measured at some of them.
 
-    Median: a trend of the features' terms with weights that are not negative, fitted to relative errors (Lawson and
-    Hanson 1974, NNLS), times a correction that makes it exact at every measured shape: ordinary kriging of the log of
-    the ratio with a linear variogram (Cressie 1993, 3.2), over the logs of the features. Spread: the quantile functions
-    of the nearest measured shapes, relative to their medians, weighted by the inverse of their distance and read at
-    the same draw.
+    A measured shape has its own samples. Another's median: a trend of the features' terms with weights that are not
+    negative, fitted to relative errors (Lawson and Hanson 1974, NNLS), times a correction, the log of which is kriged
+    over the logs of the features. Its spread: the quantile functions of the nearest measured shapes, relative to their
+    medians, weighted by samples over distance and read at the same draw.
 
     Inside: some measured shape is at least as large in every feature at once, and some other is nowhere larger.
     Outside, a duration is never below that of the nearest measured shape at the same draw.
@@ -56,28 +59,34 @@ class Surface:
         self._last_neighbour = min(NEIGHBOURS, len(merged)) - 1
         self._trend = self._fit_trend()
         self._least = LEAST_TREND * float(self.medians.min())
-        self._fit_correction()
+        self._correction = self._fit_correction()
 
     def draw(self, shape: Shape, draw: float) -> Drawn:
         """The duration of a shape at a quantile in [0, 1)."""
         distances = self._distances(shape)
         inside = self._is_inside(shape)
+        own = int(distances.argmin())
+        if distances[own] == 0.0:
+            relative = self._relative[own]
+            return Drawn(round(float(self.medians[own]) * relative[int(draw * len(relative))]), inside)
         median = self._median(shape, distances)
-        nearest = distances.argpartition(self._last_neighbour)[: self._last_neighbour + 1].tolist()
-        weights = [1.0 / max(float(distances[index]), 1e-9) for index in nearest]
         if not inside:
-            median = max(median, float(self.medians[nearest[weights.index(max(weights))]]))
-        spread = 0.0
-        for index, weight in zip(nearest, weights, strict=True):
+            median = max(median, float(self.medians[own]))
+        return Drawn(max(1, round(median * self._spread(distances, draw))), inside)
+
+    def _spread(self, distances: Vector, draw: float) -> float:
+        """A quantile relative to the median."""
+        total = weights = 0.0
+        for index in distances.argpartition(self._last_neighbour)[: self._last_neighbour + 1].tolist():
             relative = self._relative[index]
-            spread += weight * relative[int(draw * len(relative))]
-        return Drawn(max(1, round(median * spread / sum(weights))), inside)
+            weight = len(relative) / float(distances[index])
+            total += weight * relative[int(draw * len(relative))]
+            weights += weight
+        return total / weights
 
     def leave_one_out(self) -> Vector:
-        """Relative error of each measured median had its own shape not been measured (Dubrule 1983); trend kept."""
-        if len(self.medians) < 3:
-            return np.full(len(self.medians), np.nan)
-        error: Vector = np.expm1(-(self._weights / self._own_weights))
+        """Relative error of each measured median as the other shapes predict it; the trend is fitted to all."""
+        error: Vector = np.expm1(-self._correction.leave_one_out_errors)
         return error
 
     def _distances(self, shape: Shape) -> Vector:
@@ -91,7 +100,7 @@ class Surface:
         )
 
     def _median(self, shape: Shape, distances: Vector) -> float:
-        return self._trend_at(shape) * math.exp(self._mean - float(self._weights.dot(distances)))
+        return self._trend_at(shape) * math.exp(self._correction.at(distances))
 
     def _trend_at(self, shape: Shape) -> float:
         return max(math.fsum(map(operator.mul, self._terms(shape), self._trend)), self._least)
@@ -105,17 +114,17 @@ class Surface:
         fitted: list[float] = (weights / size).tolist()
         return fitted
 
-    def _fit_correction(self) -> None:
-        n = len(self.medians)
-        offsets = self._points[:, None, :] - self._points[None, :, :]
-        system = np.zeros((n + 1, n + 1))
-        system[:n, :n] = -np.sqrt(np.einsum("ijk,ijk->ij", offsets, offsets))
-        system[:n, n] = system[n, :n] = 1.0
+    def _fit_correction(self) -> Kriging:
         trend = np.array([self._trend_at(tuple(shape)) for shape in self.shapes])
-        inverse = np.linalg.inv(system)
-        solved = inverse @ np.append(np.log(self.medians / trend), 0.0)
-        self._weights, self._mean = solved[:-1].copy(), float(solved[-1])
-        self._own_weights = np.diag(inverse)[:-1].copy()
+        errors = np.array([_standard_error(values) for values in self.samples])
+        return Kriging(self._points, np.log(self.medians / trend), errors)
+
+
+def _standard_error(samples: Vector) -> float:
+    """Of the log of a median, from the quartiles of its samples as if they were log-normal."""
+    low, high = np.quantile(np.log(samples), (0.25, 0.75))
+    deviation = max((high - low) / 1.349, LEAST_DEVIATION)
+    return float(math.sqrt(math.pi / 2) * deviation / math.sqrt(len(samples)))
 
 
 def _covers(large: Shape, small: Shape) -> bool:
