@@ -84,7 +84,7 @@ def accelerator(hardware: HardwareFile, name: str, profile: str | None) -> Accel
     bandwidth_share = part.memory_slices / _MEMORY_SLICES if part else 1.0
     compute, memory = hardware.compute, hardware.memory
     return Accelerator(
-        name=name,
+        name=f"{name}/{profile}" if profile else name,
         mig=part is not None,
         a100=hardware.a100,
         fp16_rate=compute.fp16_tflops.value * 1e12 * compute_share,

@@ -166,14 +166,15 @@ def _split(name: str) -> tuple[Path, str | None]:
 
 
 def _allowed(name: str, hardware: HardwareFile | None, path: Path) -> str:
+    if hardware is not None:
+        profiles = ", ".join(hardware.slices.profiles) if hardware.slices else "none"
+        return f"slices of {path.stem}: {profiles}"
     if _OWN_FILE.match(name):
-        if hardware is None:
-            return f"the path of a hardware file; {path} is none"
-        return f"slices of {path}: {', '.join(hardware.slices.profiles) if hardware.slices else 'none'}"
-    known = names()
-    nearest = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.3)
-    rest = [other for other in known if other not in nearest]
-    return f"known: {', '.join([*nearest, *rest])}; or the path of a *.yaml of your own"
+        return f"the path of a hardware file; there is none at {path}"
+    devices = sorted(file.stem for file in SHIPPED.glob("*.yaml"))
+    nearest = difflib.get_close_matches(name.lower(), devices, n=3, cutoff=0.3)
+    known = [*nearest, *(device for device in devices if device not in nearest)]
+    return f"known: {', '.join(known)}, and MIG slices such as gh200-96gb/3g.48gb; or the path of a *.yaml of your own"
 
 
 @cache

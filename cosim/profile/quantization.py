@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cosim.profile.errors import ProfileError
 from cosim.profile.model_shape import ModelShape
@@ -69,11 +70,37 @@ FORMATS = {
 }
 
 
+# quant_method of a config.json, or the format of compressed-tensors.
+_PUBLISHED = {
+    "awq": "awq",
+    "gptq": "w4a16",
+    "fp8": "fp8",
+    "pack-quantized": "w4a16",
+    "int-quantized": "w8a8",
+    "float-quantized": "fp8",
+}
+
+
 def quantization_format(name: str) -> Quantization:
     """A format by name. Raises ProfileError."""
     if name not in FORMATS:
         raise ProfileError(f"no quantization {name!r}", f"allowed: {', '.join(FORMATS)}")
     return FORMATS[name]
+
+
+def published_format(config: Mapping[str, Any], name: str) -> str:
+    """The format of a checkpoint by the quantization_config of its config.json; fp16 without one.
+
+    Raises ProfileError for a format that is not known here.
+    """
+    section = config.get("quantization_config")
+    if section is None:
+        return "fp16"
+    method = section.get("quant_method")
+    key = section.get("format") if method == "compressed-tensors" else method
+    if (method == "gptq" and section.get("bits") != 4) or key not in _PUBLISHED:
+        raise ProfileError(f"{name}: quantization_config is of {key!r}", f"executor.quantization: {', '.join(FORMATS)}")
+    return _PUBLISHED[key]
 
 
 def linear_bytes(shape: ModelShape, quantization: Quantization) -> float:

@@ -13,14 +13,12 @@ from cosim.profile import synthetic_config
 from cosim.profile.accelerator import accelerator
 from cosim.profile.base import Charge, ChunkPosition
 from cosim.profile.errors import ProfileError
-from cosim.profile.hardware_file import HardwareFile, assumptions, constants, find_hardware
+from cosim.profile.hardware_file import SHIPPED, HardwareFile, assumptions, constants, find_hardware
 from cosim.profile.memory import MemoryFit, fit, kv_blocks
 from cosim.profile.model_shape import model_shape
-from cosim.profile.quantization import quantization_format, weight_bytes
+from cosim.profile.quantization import published_format, quantization_format, weight_bytes
 from cosim.profile.server_arguments import server_arguments
 from cosim.profile.step_time import StepModel, step_parts
-
-DEFAULT_QUANTIZATION = "fp16"
 
 
 class Roofline:
@@ -81,9 +79,10 @@ class Roofline:
 def load_roofline(name: str, spec: EngineSpec, quantization: str | None) -> Roofline:
     """The roofline of an engine on named hardware. Raises ProfileError where either is unknown or does not fit."""
     hardware, path, profile = find_hardware(name)
-    chosen = quantization_format(quantization or DEFAULT_QUANTIZATION)
-    shape = model_shape(config_of(spec), spec.served_model_name)
-    gpu = accelerator(hardware, name if path.stem in name else hardware.name, profile)
+    config = config_of(spec)
+    chosen = quantization_format(quantization or published_format(config, spec.served_model_name))
+    shape = model_shape(config, spec.served_model_name)
+    gpu = accelerator(hardware, _label(hardware, path), profile)
     engine = StepModel(shape, chosen, gpu, server_arguments(spec.args, shape, gpu))
     memory = fit(shape, chosen, gpu, engine.arguments, spec.served_model_name)
     return Roofline(engine, memory, hardware, hashlib.sha256(path.read_bytes()).hexdigest())
@@ -101,6 +100,11 @@ def config_of(spec: EngineSpec) -> dict[str, Any]:
         allowed = "model: {kind: config, config: NAME or PATH/config.json}, or the path of a model on this machine"
         raise ProfileError(f"model {model.name!r} is not on this machine, so its shape is not known", allowed)
     return _object(path.read_text(), str(path))
+
+
+def _label(hardware: HardwareFile, path: Path) -> str:
+    """What results call the hardware: no path of this machine."""
+    return path.stem if path.parent == SHIPPED else hardware.name
 
 
 def _object(text: str, name: str) -> dict[str, Any]:

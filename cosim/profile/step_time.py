@@ -12,6 +12,8 @@ from cosim.profile.server_arguments import ServerArguments
 
 # In a layer of vLLM's compiled model: norm, qkv, rope, cache write, attention, o, norm, gate and up, activation, down.
 KERNELS_PER_LAYER = 10
+# Without compilation each of those is several operators of PyTorch.
+EAGER_KERNELS_PER_LAYER = 30
 # Eager: 2 norms, qkv, 3 of rope, attention, proj, 2 sums, gate and up, activation, down, 5 copies and biases.
 VISION_KERNELS_PER_BLOCK = 18
 _VALUE_BYTES = 2
@@ -41,7 +43,8 @@ def step_parts(engine: StepModel, signature: Signature) -> dict[str, float]:
     sequences = signature.prefill_sequences + signature.decode_sequences
     host_s = (overheads.host_us.value + overheads.host_sequence_us.value * sequences) * 1e-6
     if tokens > engine.arguments.largest_graph:
-        launches_s = KERNELS_PER_LAYER * engine.shape.layers * overheads.launch_us.value * 1e-6
+        kernels = EAGER_KERNELS_PER_LAYER if engine.arguments.enforce_eager else KERNELS_PER_LAYER
+        launches_s = kernels * engine.shape.layers * overheads.launch_us.value * 1e-6
         # The GPU starts with the first launch; a launch is waited for where the GPU is faster.
         parts["launch"] = max(0.0, launches_s - gpu_s)
         gpu_s += parts["launch"]

@@ -10,22 +10,7 @@ import pytest
 from cosim.profile.errors import ProfileError
 from cosim.profile.model_shape import ModelShape, model_shape
 from cosim.profile.models import read_config
-
-# Sums of the shapes in the safetensors files of the published checkpoints, a tied lm_head counted once.
-PARAMETERS = {
-    "llama-2-7b": 6_738_415_616,
-    "llama-3.1-8b": 8_030_261_248,
-    "llama-3.1-70b": 70_553_706_496,
-    "llama-3.2-1b": 1_235_814_400,
-    "llama-3.2-3b": 3_212_749_824,
-    "qwen2.5-0.5b": 494_032_768,
-    "qwen2.5-7b": 7_615_616_512,
-    "qwen2.5-vl-3b": 3_754_622_976,
-    "qwen2.5-vl-7b": 8_292_166_656,
-    "qwen3-0.6b": 596_049_920,
-    "qwen3-8b": 8_190_735_360,
-    "qwen3-32b": 32_762_123_264,
-}
+from tests.unit.test_profile_models import PARAMETERS
 
 
 def config_of(name: str) -> dict[str, Any]:

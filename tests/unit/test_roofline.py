@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,3 +56,57 @@ def test_a_synthetic_model_has_a_shape_without_being_made() -> None:
 def test_a_hub_name_that_is_not_here_says_how_to_name_its_shape() -> None:
     with pytest.raises(ProfileError, match="kind: config"):
         load_roofline(SLICE, EngineSpec("edge", HubModel("Qwen/Qwen3-8B"), "x", {}, False), None)
+
+
+def test_the_engine_host_is_told_of_the_hardware() -> None:
+    executor = roofline().executor
+    assert executor.async_scheduling
+    assert executor.defaults == {"max_num_seqs": 256, "max_num_batched_tokens": 2048, "block_size": 16}
+    assert executor.kv_cache_bytes == roofline().describe()["memory_bytes"]["kv_cache"]
+    assert not roofline(async_scheduling=False).executor.async_scheduling
+
+
+def test_the_manifest_gets_every_constant_and_what_is_assumed() -> None:
+    about = roofline(bits="awq").describe()
+    assert (about["kind"], about["hardware"], about["quantization"]) == ("roofline", SLICE, "awq")
+    assert about["constants"]["memory.bandwidth_gb_per_s"]["value"] == 4000
+    assert all(len(constant["source"]) >= 8 for constant in about["constants"].values())
+    assert "overheads.kernel_us" in about["assumptions"]
+    assert "attainable.bandwidth" not in about["assumptions"]
+    assert about["parameters"]["vision"] == 668_684_288
+    assert json.loads(json.dumps(about)) == about
+
+
+def test_a_checkpoint_says_its_own_format() -> None:
+    name, text = read_config("qwen3-8b")
+    config = {**json.loads(text), "quantization_config": {"quant_method": "awq", "bits": 4}}
+    engine = EngineSpec("edge", ConfigModel(name, json.dumps(config)), name, {"max_model_len": 4096}, False)
+    assert load_roofline("l40s", engine, None).label == "l40s awq"
+    assert load_roofline("l40s", engine, "fp8").label == "l40s fp8"
+
+
+def test_a_front_end_takes_longer_for_pixels_than_for_words() -> None:
+    profile = roofline()
+    words, pixels = (
+        profile.frontend(prompt_tokens=1000, encoder_tokens=tokens, images=1, draw=0.5).duration_ns
+        for tokens in (0, 1000)
+    )
+    assert words == 3_000_000 + 1000 * 3000
+    assert pixels == 3_000_000 + 1000 * 20_000
+
+
+def test_an_own_file_gives_its_name_and_no_path_to_the_results(tmp_path: Path) -> None:
+    path = tmp_path / "gpu.yaml"
+    path.write_text("name: Our card\nlike: l40s\nsms: 100\n")
+    profile = load_roofline(str(path), spec(max_model_len=4096), None)
+    assert profile.label == "Our card fp16"
+    assert str(tmp_path) not in json.dumps(profile.describe())
+
+
+def test_a_model_on_this_machine_is_read_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(read_config("qwen3-0.6b")[1])
+    engine = EngineSpec("edge", HubModel(str(tmp_path)), "x", {"max_model_len": 4096}, False)
+    assert load_roofline("l4", engine, None).describe()["parameters"]["embedding"] == 151_936 * 1024
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(ProfileError, match="no JSON object"):
+        load_roofline("l4", engine, None)
