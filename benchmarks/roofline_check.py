@@ -9,6 +9,8 @@ steady state or one request, which a few steps of the roofline describe without 
     batch        `sequences` prompts in one step, then output - 1 decodes
     ttft         front end, the prompt in chunks of max_num_batched_tokens, the first chunk's egress
     stream       output / (ttft + (output - 1) decodes), tokens/s
+    image        one step with an image of `image` tokens in a prompt of `prompt`
+    image_ttft   the same with its front end and the first chunk's egress
     closed_loop  mean step of `clients` that start staggered: clients / output prompts join each step
     kv_cache     tokens that the KV cache holds
 """
@@ -24,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # to run as a file
@@ -92,6 +95,17 @@ def ttft_ms(profile: Roofline, prompt: int) -> float:
     return (front + profile.egress("first", 0.5).duration_ns) / 1e6 + steps
 
 
+def image_ms(profile: Roofline, prompt: int, image: int) -> float:
+    """The step of a prompt with one image."""
+    return _ms(profile, msgspec.structs.replace(_prompts(1, prompt), encoder_tokens=image, images=1))
+
+
+def image_ttft_ms(profile: Roofline, prompt: int, image: int) -> float:
+    """Time to first token of a prompt with one image, which fits into a step."""
+    front = profile.frontend(prompt_tokens=prompt, encoder_tokens=image, images=1, draw=0.5).duration_ns
+    return (front + profile.egress("first", 0.5).duration_ns) / 1e6 + image_ms(profile, prompt, image)
+
+
 def stream_tokens_per_s(profile: Roofline, prompt: int, output: int) -> float:
     """Tokens of one request over its time."""
     decodes_ms = (output - 1) * decode_ms(profile, 1, prompt + output / 2)
@@ -118,6 +132,8 @@ _PREDICTIONS: dict[str, Callable[..., float]] = {
     "batch": batch_ms,
     "ttft": ttft_ms,
     "stream": stream_tokens_per_s,
+    "image": image_ms,
+    "image_ttft": image_ttft_ms,
     "closed_loop": closed_loop_ms,
     "kv_cache": kv_cache_tokens,
 }

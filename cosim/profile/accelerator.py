@@ -73,8 +73,13 @@ class Accelerator:
 
     @property
     def attention_rate(self) -> float:
-        """Attained FLOP/s of attention over prompts and images."""
+        """Attained FLOP/s of attention over prompts."""
         return self.fp16_rate * self.attainable.attention_flops.value
+
+    @property
+    def vision_rate(self) -> float:
+        """Attained FLOP/s of the vision tower."""
+        return self.fp16_rate * self.attainable.vision_flops.value
 
 
 def accelerator(hardware: HardwareFile, name: str, profile: str | None) -> Accelerator:

@@ -64,11 +64,16 @@ class Memory(Part):
 
 
 class Attainable(Part):
-    """Shares of the peaks that kernels reach; `weight_only_*`: those that dequantise weights to fp16."""
+    """Shares of the peaks that kernels reach.
+
+    `weight_only_*`: those that dequantise weights to fp16. `vision_flops`: of the whole vision tower, which runs
+    eagerly.
+    """
 
     matmul_flops: Share
     weight_only_flops: Share
     attention_flops: Share
+    vision_flops: Share
     bandwidth: Share
     weight_only_bandwidth: Share
     attention_bandwidth: Share

@@ -111,10 +111,8 @@ def _vision(engine: StepModel, signature: Signature) -> float:
     vision, gpu = engine.shape.vision, engine.gpu
     if vision is None or not signature.encoder_tokens:
         return 0.0
-    images = max(1, signature.images)
-    flops_s = vision.linear_flops(signature.encoder_tokens) / gpu.fp16_matmul_rate
-    flops_s += vision.attention_flops(signature.encoder_tokens, images) / gpu.attention_rate
-    moved = vision.elementwise_values_per_token() * signature.encoder_tokens * _VALUE_BYTES
+    flops = vision.linear_flops(signature.encoder_tokens)
+    flops += vision.attention_flops(signature.encoder_tokens, max(1, signature.images))
     weights_s = vision.parameters * _VALUE_BYTES / gpu.attained_bandwidth
     launches_s = VISION_KERNELS_PER_BLOCK * vision.depth * gpu.overheads.launch_us.value * 1e-6
-    return max(flops_s + moved / gpu.attained_bandwidth, weights_s, launches_s)
+    return max(flops / gpu.vision_rate, weights_s, launches_s)

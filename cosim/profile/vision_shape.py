@@ -50,10 +50,6 @@ class VisionShape:
         per_token = merged * merged + merged * self.out_hidden_size
         return 2 * tokens * (self.merge * per_patch + per_token)
 
-    def elementwise_values_per_token(self) -> int:
-        """Values that norms, sums, rotations and activations read and write for the patches of one token."""
-        return self.merge * self.depth * (10 * self.hidden_size + 3 * self.intermediate_size)
-
     def attention_flops(self, tokens: int, images: int) -> int:
         """FLOPs of query x key and scores x value, for `images` of equal size with `tokens` together.
 
