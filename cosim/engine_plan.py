@@ -59,6 +59,22 @@ class EnginePlan:
         return self.settings.executor if isinstance(self.settings, VllmSettings) else None
 
     @property
+    def steps_from(self) -> str:
+        """What its steps' durations come from, for a reader."""
+        settings = self.settings
+        if isinstance(settings, StubSettings):
+            return "constant times of the scenario"
+        if isinstance(settings, ReplaySettings):
+            return f"the steps of {settings.run}"
+        if settings.executor is None:
+            return f"executed on {self.executed_on}"
+        if self.profile is None:
+            return f"the profile {settings.executor.profile}"
+        if self.profile.describe()["kind"] == "roofline":
+            return f"predicted by a roofline of {self.profile.label}"
+        return f"drawn by seed from the recorded profile {settings.executor.profile} of {self.profile.label}"
+
+    @property
     def remote(self) -> RemoteHardware | None:
         """The hardware if it is of another machine."""
         wanted = self.settings.hardware

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from cosim.clients.build import client_names
 from cosim.clients.trace_requests import TraceUse
 from cosim.clock import NS_PER_MS, NS_PER_S
-from cosim.engine_plan import engine_plans, host_plans
+from cosim.engine_plan import EnginePlan, host_plans
 from cosim.plan_clients import client_lines
+from cosim.profiled_plans import planned_engines
 from cosim.requirements import trace_uses
 from cosim.scenario.errors import ScenarioError
 from cosim.scenario.load import Loaded
@@ -18,15 +19,18 @@ from cosim.scenario.nr_carrier import SUBCARRIER_SPACING_HZ
 
 
 def plan_lines(loaded: Loaded) -> Iterator[str]:
-    """Lines for a terminal; nothing is started."""
+    """Lines for a terminal; nothing is started. Raises ScenarioError for a trace or a profile that cannot be used."""
     scenario = loaded.scenario
+    plans = planned_engines(loaded, recorded=None)
+    uses, problems = trace_uses(loaded)
+    if problems:
+        raise ScenarioError(problems)
     length_s = (scenario.warmup + scenario.duration) / NS_PER_S
     yield f"{scenario.name}: {length_s:g} s of virtual time (of it {scenario.warmup / NS_PER_S:g} s warm-up),"
     yield f"  seed {scenario.seed}, clock {scenario.clock.kind}"
     yield "would start"
     if scenario.network.kind == "ns3":
         yield "  network ns3: an ns-3 process"
-    plans = engine_plans(scenario)
     for role, members in host_plans(plans).items():
         where = " on the engine host there" if members[0].remote else ""
         yield f"  {role}: a process{where} with {', '.join(plan.name for plan in members)}"
@@ -35,9 +39,6 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
             yield f"  {name}: {tier.replicas} replicas behind a {tier.balancing} load balancer that takes no time"
     if scenario.network.kind == "pipe" and not host_plans(plans):
         yield "  no process: network and engines are doubles in process"
-    uses, problems = trace_uses(loaded)
-    if problems:
-        raise ScenarioError(problems)
     yield "would send"
     for group in scenario.clients:
         tier = scenario.tiers[group.tier]
@@ -63,6 +64,16 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
         settings = plan.settings
         charged = f"time_scale {settings.time_scale:g}, {settings.sharing}"
         yield f"  {plan.name}: {settings.kind} {settings.served_name}, {charged}"
+        yield f"    steps: {plan.steps_from}{_kv_cache(plan)}"
+
+
+def _kv_cache(plan: EnginePlan) -> str:
+    """The KV cache of a profiled engine, whose size is known before it starts."""
+    if plan.profile is None:
+        return ""
+    size = f"; KV cache {plan.profile.executor.kv_cache_bytes / 2**30:.2f} GiB"
+    blocks = plan.profile.describe().get("kv_blocks")
+    return size if blocks is None else f"{size}, {blocks} blocks"
 
 
 def _trace(use: TraceUse) -> str:

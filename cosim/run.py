@@ -344,12 +344,14 @@ def objectives(scenario: Scenario, plans: list[EnginePlan]) -> dict[str, Any]:
             "max_cpu_wait_share": scenario.validity.max_cpu_wait_share,
             "max_other_load": scenario.validity.max_other_load,
             "max_step_drift": scenario.validity.max_step_drift,
+            "allow_extrapolated": scenario.validity.allow_extrapolated,
         },
         "tiers": {
             name: {
                 "kind": tier.engine.kind,
                 "model": tier.engine.served_name,
                 "hardware": next((plan.hardware for plan in plans if plan.tier == name), None),
+                "steps_from": next((plan.steps_from for plan in plans if plan.tier == name), None),
                 "sharing": tier.engine.sharing,
                 "time_scale": tier.engine.time_scale,
                 "path": tier.path,

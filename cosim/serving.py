@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from cosim.clock import Agenda, Event, Priority
-from cosim.inference.base import Engine, EngineRefusal, StepResult, StepSource, Tokens
+from cosim.inference.base import Engine, EngineRefusal, StepResult, Tokens
 from cosim.request import Attempt
 from cosim.results.records import EgressRecord, FrontendRecord, RequestRecord, StepRecord, StepsLine
 
@@ -225,7 +225,7 @@ class Serving:
         try:
             result = self.engine.render(attempt.question)
         except EngineRefusal as refusal:
-            return self._refuse(attempt, now_ns, refusal.duration_ns, refusal.source, str(refusal))
+            return self._refuse(attempt, now_ns, refusal)
         attempt.prompt_tokens = result.prompt_tokens
         self._recorder.step(
             FrontendRecord(
@@ -240,14 +240,30 @@ class Serving:
                 encoder_tokens=result.encoder_tokens,
                 images=result.images,
                 conditions=result.conditions,
+                recorded_source=result.recorded_source,
             )
         )
         return result.duration_ns
 
-    def _refuse(self, attempt: Attempt, now_ns: int, duration_ns: int, source: StepSource, text: str) -> int:
+    def _refuse(self, attempt: Attempt, now_ns: int, refusal: EngineRefusal) -> int:
         self._leave(attempt)
-        record = FrontendRecord(self.engine.name, attempt.id, now_ns, duration_ns, source, None, None, 0, 0, 0, text)
-        self._recorder.step(record)
+        text, duration_ns = str(refusal), refusal.duration_ns
+        self._recorder.step(
+            FrontendRecord(
+                engine=self.engine.name,
+                request_id=attempt.id,
+                t_start_ns=now_ns,
+                duration_ns=duration_ns,
+                source=refusal.source,
+                wall_start_ns=None,
+                wall_end_ns=None,
+                prompt_tokens=0,
+                encoder_tokens=0,
+                images=0,
+                refused=text,
+                recorded_source=refusal.recorded_source,
+            )
+        )
         end_ns = now_ns + duration_ns
         self._agenda.at(end_ns, Priority.STAGE, lambda: self._origin.on_refusal(attempt, text, end_ns))
         return duration_ns
@@ -318,9 +334,11 @@ class Serving:
                 cached_tokens={rid: token.cached_tokens for rid, token in tokens.items() if token.cached_tokens},
                 conditions=result.conditions,
                 in_flight=result.in_flight,
+                recorded_source=result.recorded_source,
             )
         )
-        self._recorder.step(EgressRecord(name, index, {rid: token.egress_ns for rid, token in tokens.items()}))
+        egress_ns = {rid: token.egress_ns for rid, token in tokens.items()}
+        self._recorder.step(EgressRecord(name, index, egress_ns, result.egress_source, result.recorded_egress_source))
         end_ns = now_ns + result.duration_ns
         for metric, value in result.gauges.items():
             self._recorder.gauge(end_ns, name, metric, {}, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ import msgspec
 
 from cosim.bridge.engine_messages import Conditions, Signature
 from cosim.results.radio_series import METRICS as RADIO_METRICS
-from cosim.results.records import EgressRecord, FrontendRecord, PromptRecord, RequestRecord, Status, StepRecord
+from cosim.results.records import (
+    EgressRecord,
+    FrontendRecord,
+    PromptRecord,
+    RequestRecord,
+    Status,
+    StepRecord,
+    StepsLine,
+)
 from cosim.results.store import SCENARIO, RunWriter, write_manifest
 
 MS = 1_000_000
@@ -186,7 +195,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
 def write_run(
     directory: Path,
     requests: list[RequestRecord],
-    steps: list[StepRecord] | None = None,
+    steps: Iterable[StepsLine] = (),
     scenario: str = SCENARIO_TEXT,
     **changes: Any,
 ) -> Path:
@@ -194,7 +203,7 @@ def write_run(
     with RunWriter(directory) as writer:
         for record in sorted(requests, key=lambda r: r.t_end_ns):
             writer.request(record)
-        for line in steps or []:
+        for line in steps:
             writer.step(line)
         write_manifest(directory, manifest(**({"issued": len(requests)} | changes)))
     (directory / SCENARIO).write_text(scenario, encoding="utf-8")

@@ -26,10 +26,13 @@ StepSource = Literal["executed", "replayed", "interpolated", "extrapolated", "pr
 class EngineRefusal(Exception):
     """The server would answer this request with an error; `duration_ns` is the time it took to say so."""
 
-    def __init__(self, text: str, duration_ns: int, source: StepSource) -> None:
+    def __init__(
+        self, text: str, duration_ns: int, source: StepSource, recorded_source: StepSource | None = None
+    ) -> None:
         super().__init__(text)
         self.duration_ns = duration_ns
         self.source = source
+        self.recorded_source = recorded_source
 
 
 class Prompt(Protocol):
@@ -52,7 +55,10 @@ class Prompt(Protocol):
 
 
 class RenderResult(msgspec.Struct, frozen=True):
-    """Front end of one request. Durations are after `time_scale`; `wall_*_ns` None where nothing was executed."""
+    """Front end of one request. Durations are after `time_scale`; `wall_*_ns` None where nothing was executed.
+
+    `recorded_source`: of a replayed duration, what it was when it was recorded.
+    """
 
     duration_ns: int
     source: StepSource
@@ -62,16 +68,19 @@ class RenderResult(msgspec.Struct, frozen=True):
     wall_start_ns: int | None
     wall_end_ns: int | None
     conditions: Conditions | None = None
+    recorded_source: StepSource | None = None
 
 
 class StepResult(msgspec.Struct, frozen=True):
     """One step. Durations (`duration_ns`, `Tokens.egress_ns`) are after `time_scale`.
 
     `in_flight`: a further batch was fixed when this one started; it is executed next, whatever ends before.
+    `egress_source` is of all the step's `egress_ns`; `recorded_*`: of replayed durations, what they were when recorded.
     """
 
     duration_ns: int
     source: StepSource
+    egress_source: StepSource
     signature: Signature
     scheduled: dict[str, int]
     tokens: dict[str, Tokens]
@@ -80,6 +89,8 @@ class StepResult(msgspec.Struct, frozen=True):
     wall_end_ns: int | None
     conditions: Conditions | None = None
     in_flight: bool = False
+    recorded_source: StepSource | None = None
+    recorded_egress_source: StepSource | None = None
 
 
 class Engine(Protocol):

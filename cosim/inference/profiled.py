@@ -16,9 +16,11 @@ import msgspec
 from cosim.bridge.engine_messages import Tokens
 from cosim.inference.base import EngineRefusal, Prompt, RenderResult, StepResult
 from cosim.inference.vllm import VllmEngine
-from cosim.profile.base import ChunkPosition, Profile
+from cosim.profile.base import Charge, ChargeSource, ChunkPosition, Profile
 
 _DRAW_BITS = 53
+# The chunks of a step have one source, the one that rests on least.
+_RANK: tuple[ChargeSource, ...] = ("interpolated", "predicted", "extrapolated")
 
 
 class ProfiledEngine:
@@ -73,26 +75,30 @@ class ProfiledEngine:
         charge = self._profile.step(result.signature, self._draw("step", first, self._scheduled_tokens.get(first, 0)))
         for request_id, count in result.scheduled.items():
             self._scheduled_tokens[request_id] = self._scheduled_tokens.get(request_id, 0) + count
+        egress = {request_id: self._egress(request_id, tokens) for request_id, tokens in result.tokens.items()}
         return msgspec.structs.replace(
             result,
             duration_ns=self._scaled(charge.duration_ns),
             source=charge.source,
-            tokens={request_id: self._charged(request_id, tokens) for request_id, tokens in result.tokens.items()},
+            egress_source=max((chunk.source for chunk in egress.values()), key=_RANK.index, default=charge.source),
+            tokens={
+                request_id: msgspec.structs.replace(tokens, egress_ns=self._scaled(egress[request_id].duration_ns))
+                for request_id, tokens in result.tokens.items()
+            },
             wall_start_ns=None,
             wall_end_ns=None,
             conditions=None,
         )
 
-    def _charged(self, request_id: str, tokens: Tokens) -> Tokens:
-        """A chunk with the egress of its position."""
+    def _egress(self, request_id: str, tokens: Tokens) -> Charge:
+        """The egress of a request's next chunk, by its position."""
         number = self._chunks.get(request_id, 0)
         self._chunks[request_id] = number + 1
         position: ChunkPosition = "next" if number else "first"
         if tokens.finish_reason is not None:
             position = "last"
             self._forget(request_id)
-        charge = self._profile.egress(position, self._draw("egress", request_id, number))
-        return msgspec.structs.replace(tokens, egress_ns=self._scaled(charge.duration_ns))
+        return self._profile.egress(position, self._draw("egress", request_id, number))
 
     def _forget(self, request_id: str) -> None:
         self._chunks.pop(request_id, None)

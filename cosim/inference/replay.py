@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from cosim.bridge.engine_messages import Tokens
-from cosim.inference.base import EngineRefusal, Prompt, RenderResult, StepResult
+from cosim.inference.base import EngineRefusal, Prompt, RenderResult, StepResult, StepSource
 from cosim.results.records import EgressRecord, FrontendRecord, PromptRecord, StepRecord, StepsLine
 
 
@@ -105,7 +105,7 @@ class ReplayEngine:
         if record.duration_ns < 0:
             raise ReplayError(f"the front end of {self.name} for {prompt.request_id} took {record.duration_ns} ns")
         if record.refused is not None:
-            raise EngineRefusal(record.refused, record.duration_ns, "replayed")
+            raise EngineRefusal(record.refused, record.duration_ns, "replayed", _recorded(record))
         self._rendered.add(prompt.request_id)
         return RenderResult(
             duration_ns=record.duration_ns,
@@ -115,6 +115,7 @@ class ReplayEngine:
             images=record.images,
             wall_start_ns=None,
             wall_end_ns=None,
+            recorded_source=_recorded(record),
         )
 
     def submit(self, request_id: str) -> None:
@@ -146,6 +147,7 @@ class ReplayEngine:
         return StepResult(
             duration_ns=record.duration_ns,
             source="replayed",
+            egress_source="replayed",
             signature=record.signature,
             scheduled=record.scheduled,
             tokens=tokens,
@@ -153,6 +155,8 @@ class ReplayEngine:
             wall_start_ns=None,
             wall_end_ns=None,
             in_flight=record.in_flight,
+            recorded_source=_recorded(record),
+            recorded_egress_source=_recorded(egress),
         )
 
     def _check(self, record: StepRecord, at_ns: int) -> None:
@@ -168,3 +172,8 @@ class ReplayEngine:
         tokens = record.signature.prefill_tokens + record.signature.decode_sequences
         if tokens != sum(record.scheduled.values()) or not set(record.tokens) <= set(record.scheduled):
             raise ReplayError(f"{what} has a signature of {tokens} tokens for a batch of {record.scheduled}")
+
+
+def _recorded(record: FrontendRecord | StepRecord | EgressRecord) -> StepSource:
+    """What a duration was when it was first recorded; a replay may be repeated in its turn."""
+    return record.recorded_source or record.source

@@ -64,6 +64,7 @@ class StubEngine:
         return StepResult(
             duration_ns=duration_ns,
             source="predicted",
+            egress_source="predicted",
             signature=Signature(prefill_tokens, decodes, context_tokens, 0, 0),
             scheduled=scheduled,
             tokens=tokens,

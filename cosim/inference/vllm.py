@@ -166,6 +166,7 @@ class VllmEngine:
         return StepResult(
             duration_ns=self._scaled(reply.duration_ns),
             source="executed",
+            egress_source="executed",
             signature=reply.signature,
             scheduled=reply.scheduled,
             tokens={

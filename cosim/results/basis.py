@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
+from cosim.results.engine_basis import charge_grounds, engine_grounds
+from cosim.results.ground import Ground
 from cosim.results.manifest import mapping
 
 METHOD = "docs/method.md"
-Kind = Literal["executed", "repeated", "constant", "charged", "emulated", "idealised", "left out", "load"]
-
-KINDS = {
-    "executed": "run for real on this machine and timed",
-    "repeated": "recorded by an earlier run and used again",
-    "constant": "a value of the scenario",
-    "charged": "measured, then counted as the scenario says",
-    "emulated": "computed packet by packet",
-    "idealised": "computed from a simpler model",
-    "left out": "costs nothing here, does in a deployment",
-    "load": "how requests are issued",
-}
-SOURCE_WORDS: dict[str, tuple[Kind, str]] = {
-    "executed": ("executed", "were executed by vLLM {place}; a step lasts as long as it took"),
-    "replayed": ("repeated", "were recorded by an earlier run; they have the durations that were measured then"),
-    "interpolated": ("charged", "have durations interpolated between measured ones"),
-    "extrapolated": ("charged", "have durations extrapolated past measured ones"),
-    "predicted": ("charged", "have predicted durations"),
-}
 # Limits of `validity` on what was executed.
 STEADY = {
     "max_cpu_wait_share": "waiting for a CPU",
@@ -41,22 +23,13 @@ OVERRUN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """One thing that the numbers rest on; `kind` is a key of KINDS."""
-
-    subject: str
-    kind: Kind
-    text: str
-
-
 def grounds(summary: dict[str, Any], manifest: dict[str, Any], scenario: dict[str, Any]) -> list[Ground]:
     """What a run rests on, in the order of a request's way through it."""
     return [
         *_clients(summary, scenario),
         *_network(manifest, scenario),
-        *_engines(summary, manifest),
-        *_charges(summary, scenario),
+        *engine_grounds(summary, manifest),
+        *charge_grounds(summary, scenario),
         *_hosts(summary, manifest, scenario),
     ]
 
@@ -161,80 +134,6 @@ def _cell(access: dict[str, Any]) -> Ground:
     )
 
 
-def _engines(summary: dict[str, Any], manifest: dict[str, Any]) -> Iterator[Ground]:
-    kinds = {name: tier.get("kind") for name, tier in summary["tiers"].items()}
-    stubs = [name for name, kind in kinds.items() if kind == "stub"]
-    if stubs:
-        yield Ground(
-            "engine steps",
-            "constant",
-            f"{_tiers(stubs)}: steps have the scenario's constant times and no model was run, so latencies there are "
-            "no measurements.",
-        )
-    if len(stubs) == len(kinds):
-        return
-    version = mapping(manifest.get("versions")).get("vllm") or ""
-    for source, share in summary["step_coverage"].items():
-        # A stub's times are predicted too, and were told of above.
-        if share and not (stubs and source == "predicted"):
-            kind, words = SOURCE_WORDS.get(source, ("charged", f"have the source {source}"))
-            amount = "All steps" if share == 1 else f"{share:.1%} of the steps"
-            text = f"{amount} {words}.".replace("vLLM", f"vLLM {version}".rstrip())
-            yield Ground("engine steps", kind, text.replace("{place}", _place(manifest, kinds)))
-    yield Ground(
-        "front end, egress",
-        "executed" if summary["step_coverage"].get("executed") else "repeated",
-        "JSON, image processing, chat template and tokeniser before a step, detokenising and SSE after it: timed apart "
-        "from the steps, which they overlap as in vLLM's server.",
-    )
-    yield Ground(
-        "idle time",
-        "left out",
-        "Virtual time jumps over gaps without work. A step after such a gap finds caches and clock frequency as the "
-        "step before left them, so it is faster than on a server that had idled.",
-    )
-
-
-def _charges(summary: dict[str, Any], scenario: dict[str, Any]) -> Iterator[Ground]:
-    tiers = {name: tier for name, tier in summary["tiers"].items() if tier.get("kind") != "stub"}
-    scales = {name: tier.get("time_scale") for name, tier in summary["tiers"].items()}
-    scaled = {name: scale for name, scale in scales.items() if scale not in (None, 1)}
-    if scaled:
-        factors = ", ".join(f"{name} {scale:g}" for name, scale in scaled.items())
-        yield Ground(
-            "time_scale",
-            "charged",
-            f"Durations of steps, front end and egress are multiplied: {factors}. These tiers stand for other hardware "
-            "by assumption; a ratio between tiers is the scenario's as much as the measurement's.",
-        )
-    elif tiers:
-        yield Ground("time_scale", "charged", "1 on every tier: durations count as they were measured.")
-    by_sharing: dict[str, list[str]] = {}
-    for name, tier in tiers.items():
-        by_sharing.setdefault(str(tier.get("sharing")), []).append(name)
-    if names := by_sharing.get("isolated"):
-        yield Ground(
-            "sharing: isolated",
-            "charged",
-            f"{_tiers(names)}: engines were executed one after another, never at once, and each is charged as if it "
-            "had hardware of its own; contention between engines is not in these figures.",
-        )
-    if names := by_sharing.get("timeslice"):
-        yield Ground(
-            "sharing: timeslice",
-            "charged",
-            f"{_tiers(names)}: engines take turns on one piece of hardware, and wait for one another in virtual time.",
-        )
-    models = [(tier.get("engine") or {}).get("model") for tier in (scenario.get("tiers") or {}).values()]
-    if any(isinstance(model, dict) and model.get("kind") == "synthetic" for model in models):
-        yield Ground(
-            "model",
-            "idealised",
-            "Random weights of the stated shape: time does not depend on a weight's value, but the text is noise of "
-            "the asked length, and quality is no result.",
-        )
-
-
 def _hosts(summary: dict[str, Any], manifest: dict[str, Any], scenario: dict[str, Any]) -> Iterator[Ground]:
     if summary.get("clock") == "lockstep":
         text = "No API server process (its HTTP parsing and its hops between processes)"
@@ -256,29 +155,12 @@ def _hosts(summary: dict[str, Any], manifest: dict[str, Any], scenario: dict[str
         )
 
 
-def _place(manifest: dict[str, Any], kinds: dict[str, Any]) -> str:
-    """Where engines that are no stubs were executed; hardware elsewhere is an address."""
-    tiers = mapping(mapping(manifest.get("objectives")).get("tiers"))
-    found = {str(mapping(tiers.get(name)).get("hardware")) for name, kind in kinds.items() if kind != "stub"}
-    far = sorted(hardware for hardware in found if "://" in hardware)
-    if not far:
-        return "on this machine"
-    return ("on this machine and " if len(found) > len(far) else "") + (
-        f"on other hosts ({', '.join(far)}), whose clocks are compared with nothing: only durations travel"
-    )
-
-
 def _configurations(children: object) -> Iterator[dict[str, Any]]:
     """Every mapping within what the children reported, however deep."""
     if isinstance(children, dict):
         yield children
         for value in children.values():
             yield from _configurations(value)
-
-
-def _tiers(names: Iterable[str]) -> str:
-    listed = list(names)
-    return f"Tier{'s' if len(listed) != 1 else ''} {', '.join(listed)}"
 
 
 def _times(n: int, noun: str) -> str:

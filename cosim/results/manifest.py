@@ -37,6 +37,7 @@ class Validity(msgspec.Struct):
     max_cpu_wait_share: float | None = None
     max_other_load: float | None = None
     max_step_drift: float | None = None
+    allow_extrapolated: list[str] | None = None
 
 
 class Objectives(msgspec.Struct):

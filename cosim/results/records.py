@@ -62,7 +62,10 @@ class PromptRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="prompt"):
 
 
 class FrontendRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="frontend"):
-    """One request in an engine's front end; `refused` is the text of a 4xx answer."""
+    """One request in an engine's front end; `refused` is the text of a 4xx answer.
+
+    `recorded_source`: of a replayed duration, here and below, what it was when it was recorded.
+    """
 
     engine: str
     request_id: str
@@ -76,6 +79,7 @@ class FrontendRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="fronten
     images: int
     refused: str | None = None
     conditions: Conditions | None = None
+    recorded_source: StepSource | None = None
 
 
 class StepRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):
@@ -97,6 +101,7 @@ class StepRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="step"):
     cached_tokens: dict[str, int]
     conditions: Conditions | None = None
     in_flight: bool = False
+    recorded_source: StepSource | None = None
 
 
 class EgressRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="egress"):
@@ -105,6 +110,8 @@ class EgressRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="egress"):
     engine: str
     index: int
     durations_ns: dict[str, int]
+    source: StepSource = "executed"
+    recorded_source: StepSource | None = None
 
 
 StepsLine = PromptRecord | FrontendRecord | StepRecord | EgressRecord

@@ -9,12 +9,14 @@ from typing import Any
 
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.results import charts
-from cosim.results.basis import KINDS, METHOD, grounds, verdict_text
+from cosim.results.basis import METHOD, grounds, verdict_text
 from cosim.results.distribution import QUANTILES, Distribution, cdf, observe, quantile_text, share_text, unanswered_text
+from cosim.results.ground import KINDS
 from cosim.results.manifest import mapping
 from cosim.results.metrics import LATENCIES, RATES, STATISTICS, bounded_from
 from cosim.results.parts import PARTS, contract_part, in_order, part_of
 from cosim.results.population import Population, populate
+from cosim.results.qualifiers import cell, headline
 from cosim.results.sla import ASSUMPTION
 from cosim.results.slowest import Excess, Slow, percentile_request, slowest
 from cosim.results.store import (
@@ -82,6 +84,9 @@ def render(directory: Path, summary: dict[str, Any] | None = None) -> str:
     environment.filters.update(num=_number, pct=_percent, thousands=_thousands)
     return environment.get_template(TEMPLATE).render(
         summary=summary,
+        headline=headline(tiers),
+        steps={name: cell(tier) for name, tier in tiers.items()},
+        engine_steps={name: cell(engine) for name, engine in summary["engines"].items()},
         verdict_text=verdict_text(summary, manifest, objectives.get("validity") or {}),
         unanswered=[text for name, found in distributions.items() if (text := unanswered_text(name, found))],
         grounds=grounds(summary, manifest, scenario),

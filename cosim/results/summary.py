@@ -10,12 +10,13 @@ from typing import Any, get_args
 import yaml
 
 from cosim.clock import NS_PER_MS, NS_PER_S
-from cosim.inference.base import StepSource
+from cosim.results.coverage import Coverage, step_coverage, together
 from cosim.results.hygiene import EngineHygiene
 from cosim.results.manifest import mapping
 from cosim.results.metrics import TierMetrics
 from cosim.results.parts import in_order
-from cosim.results.records import EgressRecord, FrontendRecord, RequestRecord, Status, StepRecord
+from cosim.results.qualifiers import qualifiers
+from cosim.results.records import EgressRecord, FrontendRecord, PromptRecord, RequestRecord, Status, StepRecord
 from cosim.results.sla import SlaTally
 from cosim.results.store import (
     SCENARIO,
@@ -32,7 +33,6 @@ from cosim.results.verdict import Evidence, TierCount, disturbances, judge
 SCHEMA_VERSION = 1
 DECIMALS = 6
 STATUSES: tuple[Status, ...] = get_args(Status)
-SOURCES: tuple[StepSource, ...] = get_args(StepSource)
 WALL_PARTS = ("engine", "network", "conductor", "startup")
 
 
@@ -60,7 +60,7 @@ class _Engine:
     frontend_ns: int = 0
     egress_ns: int = 0
     hygiene: EngineHygiene = field(default_factory=EngineHygiene)
-    sources: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SOURCES, 0))
+    coverage: Coverage = field(default_factory=Coverage)
 
 
 def summarise(directory: Path) -> dict[str, Any]:
@@ -88,6 +88,7 @@ def summarise(directory: Path) -> dict[str, Any]:
         max_cpu_wait_share=validity.get("max_cpu_wait_share"),
         max_other_load=validity.get("max_other_load"),
         max_step_drift=validity.get("max_step_drift"),
+        allow_extrapolated=list(validity.get("allow_extrapolated") or []),
     )
     for record in read_requests(directory):
         statuses[record.status] += 1
@@ -105,7 +106,8 @@ def summarise(directory: Path) -> dict[str, Any]:
 
     for name, tier in tiers.items():
         evidence.tiers[name] = TierCount(tier.metrics.n, tier.statuses["error"], tier.statuses["cancelled"])
-    engines = _engines(directory, evidence)
+    engines = _engines(directory, evidence, _stubs(tier_infos))
+    evidence.coverage = _tier_coverage(engines, tier_infos)
     engine_summaries = {name: _engine_summary(engines[name], virtual_ns) for name in sorted(engines)}
     evidence.hygiene = {name: engine["hygiene"] for name, engine in engine_summaries.items() if engine["hygiene"]}
     machine_use = _machine_use(mapping(manifest.get("machine_use")))
@@ -113,11 +115,16 @@ def summarise(directory: Path) -> dict[str, Any]:
     evidence.machine_use = machine_use if evidence.hygiene.keys() - evidence.elsewhere.keys() else None
     n_bytes = _bytes(manifest, evidence)
     verdict = judge(evidence)
+    tier_summaries = {
+        name: _tier_summary(tier, tier_infos.get(name) or {}, evidence.coverage.get(name) or Coverage())
+        for name, tier in tiers.items()
+    }
     summary: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "name": manifest.get("name"),
         "verdict": verdict.verdict,
         "reasons": verdict.reasons,
+        "qualifiers": qualifiers(tier_summaries, evidence.allow_extrapolated),
         "clock": manifest.get("clock"),
         "seed": manifest.get("seed"),
         "virtual_s": _seconds(virtual_ns),
@@ -130,8 +137,8 @@ def summarise(directory: Path) -> dict[str, Any]:
             "warmup": warmup,
         },
         "sla": sla.rows(),
-        "tiers": {name: _tier_summary(tier, tier_infos.get(name) or {}) for name, tier in tiers.items()},
-        "step_coverage": _coverage(engines),
+        "tiers": tier_summaries,
+        "step_coverage": step_coverage(together(engine.coverage for engine in engines.values())),
         "bytes": n_bytes,
         "engines": engine_summaries,
         "machine_use": machine_use,
@@ -185,29 +192,42 @@ def _tiers_with_clients(scenario: dict[str, Any]) -> set[str]:
     return {client["tier"] for client in scenario.get("clients") or [] if client.get("tier") is not None}
 
 
-def _engines(directory: Path, evidence: Evidence) -> dict[str, _Engine]:
+def _engines(directory: Path, evidence: Evidence, stubs: set[str]) -> dict[str, _Engine]:
     engines: dict[str, _Engine] = {}
     for line in read_steps(directory):
         evidence.step_lines += 1
+        if isinstance(line, PromptRecord):
+            continue
+        engine = engines.setdefault(line.engine, _Engine(coverage=Coverage(stub=line.engine in stubs)))
+        engine.coverage.add(line)
         if isinstance(line, StepRecord):
-            engine = engines.setdefault(line.engine, _Engine())
             engine.steps += 1
             engine.busy_ns += line.duration_ns
             engine.prefill_tokens += line.signature.prefill_tokens
             engine.tokens += sum(count for count, _, _ in line.tokens.values())
-            engine.sources[line.source] += 1
         elif isinstance(line, FrontendRecord):
-            engine = engines.setdefault(line.engine, _Engine())
             engine.frontend += 1
             engine.frontend_ns += line.duration_ns
-        elif isinstance(line, EgressRecord):
-            engines.setdefault(line.engine, _Engine()).egress_ns += sum(line.durations_ns.values())
-        if not isinstance(line, StepRecord | FrontendRecord):
-            continue
-        engine.hygiene.add(line)
-        if line.source == "extrapolated":
-            evidence.extrapolated[line.engine] = evidence.extrapolated.get(line.engine, 0) + 1
+        else:
+            engine.egress_ns += sum(line.durations_ns.values())
+        if not isinstance(line, EgressRecord):
+            engine.hygiene.add(line)
     return engines
+
+
+def _stubs(tier_infos: dict[str, dict[str, Any]]) -> set[str]:
+    """Engines whose times are the scenario's."""
+    return {name for info in tier_infos.values() if info.get("kind") == "stub" for name in info.get("engines") or []}
+
+
+def _tier_coverage(engines: dict[str, _Engine], tier_infos: dict[str, dict[str, Any]]) -> dict[str, Coverage]:
+    """Of each tier; an engine of which the manifest does not say whose it is stands for itself."""
+    members = {tier: list(info.get("engines") or []) for tier, info in tier_infos.items()}
+    known = {name for names in members.values() for name in names}
+    members |= {name: [*members.get(name, []), name] for name in engines.keys() - known}
+    return {
+        tier: together(engines[name].coverage for name in names if name in engines) for tier, names in members.items()
+    }
 
 
 def _engine_summary(engine: _Engine, virtual_ns: int | None) -> dict[str, Any]:
@@ -221,6 +241,8 @@ def _engine_summary(engine: _Engine, virtual_ns: int | None) -> dict[str, Any]:
         "frontend_n": engine.frontend,
         "mean_frontend_ms": engine.frontend_ns / engine.frontend / NS_PER_MS if engine.frontend else None,
         "egress_s": engine.egress_ns / NS_PER_S,
+        "step_coverage": step_coverage(engine.coverage),
+        "basis": engine.coverage.basis(),
         "hygiene": engine.hygiene.summary(),
     }
 
@@ -248,15 +270,7 @@ def _engines_elsewhere(tier_infos: dict[str, dict[str, Any]]) -> dict[str, str]:
     }
 
 
-def _coverage(engines: dict[str, _Engine]) -> dict[str, float | None]:
-    total = sum(engine.steps for engine in engines.values())
-    return {
-        source: sum(engine.sources[source] for engine in engines.values()) / total if total else None
-        for source in SOURCES
-    }
-
-
-def _tier_summary(tier: _Tier, info: dict[str, Any]) -> dict[str, Any]:
+def _tier_summary(tier: _Tier, info: dict[str, Any], coverage: Coverage) -> dict[str, Any]:
     completed = tier.metrics.completed
     return {
         "n": tier.metrics.n,
@@ -265,7 +279,10 @@ def _tier_summary(tier: _Tier, info: dict[str, Any]) -> dict[str, Any]:
         **tier.metrics.summary(),
         "duration_s": tier.metrics.duration_s,
         "parts_ms": {name: tier.parts_ns[name] / completed / NS_PER_MS for name in in_order(tier.parts_ns)},
+        "step_coverage": step_coverage(coverage),
+        "basis": coverage.basis(),
         "kind": info.get("kind"),
+        "hardware": info.get("hardware"),
         "path": info.get("path"),
         "sharing": info.get("sharing"),
         "time_scale": info.get("time_scale"),

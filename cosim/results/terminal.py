@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from cosim.clock import NS_PER_S, monotonic_s
+from cosim.results.qualifiers import cell, headline
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -121,6 +122,8 @@ def plain_lines(summary: dict[str, Any]) -> list[str]:
     lines = [_head(summary)]
     for reason in summary["reasons"]:
         lines += textwrap.wrap(f"- {reason}", PLAIN_WIDTH, initial_indent="  ", subsequent_indent="    ")
+    for text in summary["qualifiers"]:
+        lines += textwrap.wrap(text, PLAIN_WIDTH, initial_indent="  ", subsequent_indent="    ")
     for text in (_basis(summary), steadiness(summary)):
         lines += textwrap.wrap(text, PLAIN_WIDTH)
     for title, header, rows in (
@@ -130,12 +133,18 @@ def plain_lines(summary: dict[str, Any]) -> list[str]:
         lines += ["", title, *_columns(header, rows)]
     lines += ["", "Largest parts of the mean e2el"]
     width = max((len(name) for name in summary["tiers"]), default=0)
-    lines += [f"  {name:<{width}}  {largest_parts(tier)}" for name, tier in summary["tiers"].items()]
+    for name, tier in summary["tiers"].items():
+        text = f"{name:<{width}}  {largest_parts(tier)}"
+        lines += textwrap.wrap(text, PLAIN_WIDTH, initial_indent="  ", subsequent_indent=" " * (width + 4))
     return lines
 
 
 SLA_HEADER = ("tier", "class", "deadline", "hit rate", "95 % Wilson", "n", "cancelled")
-LATENCY_HEADER = ("tier", "n", "ok", "ttft p50", "ttft p95", "tpot p50", "e2el p50", "e2el p95", "sharing", "scale")
+LATENCY_HEADER = (
+    *("tier", "n", "ok", "ttft p50", "ttft p95", "tpot p50", "e2el p50", "e2el p95"),
+    *("sharing", "scale", "steps"),
+)
+LEFT = ("tier", "class", "sharing", "steps", "parts")
 
 
 def sla_cells(summary: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -165,6 +174,7 @@ def latency_cells(summary: dict[str, Any]) -> list[tuple[str, ...]]:
             *(number(tier[key]) for key in keys),
             tier["sharing"] or "-",
             "-" if tier["time_scale"] is None else f"{tier['time_scale']:g}",
+            cell(tier),
         )
         for name, tier in summary["tiers"].items()
     ]
@@ -199,6 +209,11 @@ def steadiness(summary: dict[str, Any]) -> str:
     )
 
 
+def verdict_words(summary: dict[str, Any]) -> str:
+    """The verdict, and what its steps are if they were not all executed."""
+    return ", ".join(filter(None, (summary["verdict"], headline(summary["tiers"]))))
+
+
 def percent(share: float | None) -> str:
     """A share as text; `-` where it is undefined."""
     return "-" if share is None else f"{100 * share:.1f} %"
@@ -214,7 +229,7 @@ def number(value: float | None) -> str:
 
 
 def _head(summary: dict[str, Any]) -> str:
-    return f"{summary['verdict']}  {summary['name']}"
+    return f"{verdict_words(summary)}  {summary['name']}"
 
 
 def _basis(summary: dict[str, Any]) -> str:
@@ -244,7 +259,7 @@ def _columns(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     return [
         "  "
         + "  ".join(
-            f"{cell[:width]:<{width}}" if i == 0 or name in ("class", "sharing") else f"{cell:>{width}}"
+            f"{cell[:width]:<{width}}" if name in LEFT else f"{cell:>{width}}"
             for i, (name, cell, width) in enumerate(zip(header, row, widths, strict=True))
         ).rstrip()
         for row in table
@@ -257,9 +272,11 @@ def _print_rich(summary: dict[str, Any], console: Console) -> None:
     from rich.text import Text
 
     colour = "green" if summary["verdict"] == "VALID" else "red"
-    console.print(Text(summary["verdict"], style=f"bold {colour}") + Text(f"  {summary['name']}", style="bold"))
+    console.print(Text(verdict_words(summary), style=f"bold {colour}") + Text(f"  {summary['name']}", style="bold"))
     for reason in summary["reasons"]:
         console.print(Text(f"  - {reason}"))
+    for text in summary["qualifiers"]:
+        console.print(Text(f"  {text}"))
     for text in filter(None, (_basis(summary), steadiness(summary))):
         console.print(Text(text, style="dim"))
     for title, header, rows in (
@@ -273,8 +290,7 @@ def _print_rich(summary: dict[str, Any], console: Console) -> None:
     ):
         table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
         for name in header:
-            left = name in ("tier", "class", "sharing", "parts")
-            table.add_column(name, justify="left" if left else "right", no_wrap=name != "parts")
+            table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=name != "parts")
         for row in rows:
             # Text, since a tier's name may look like rich's markup.
             table.add_row(*(Text(cell) for cell in row))

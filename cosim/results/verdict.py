@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from cosim.results.coverage import Coverage, Stage
+
 # Reasons name this many cases and count the rest; a broken network can break every request of a long run.
 NAMED_CASES = 5
 # How reasons begin that speak of measured durations; a run that repeats the durations inherits them.
@@ -47,6 +49,7 @@ class Evidence:
     `machine_use` holds shares of this machine's CPUs if an engine executed something on it; `elsewhere` holds the
     address of an engine's host on another machine.
     `recorded`: disturbances of the runs whose steps this one repeats.
+    `coverage` is of each tier; those in `allow_extrapolated` may leave what their profile measured.
     `unbalanced`, `parts_off` name connections and requests.
     """
 
@@ -66,7 +69,8 @@ class Evidence:
     hygiene: dict[str, dict[str, Any]] = field(default_factory=dict)
     elsewhere: dict[str, str] = field(default_factory=dict)
     recorded: list[str] = field(default_factory=list)
-    extrapolated: dict[str, int] = field(default_factory=dict)
+    coverage: dict[str, Coverage] = field(default_factory=dict)
+    allow_extrapolated: list[str] = field(default_factory=list)
     unbalanced: Cases = field(default_factory=Cases)
     parts_off: Cases = field(default_factory=Cases)
 
@@ -237,9 +241,29 @@ def _recording(evidence: Evidence) -> list[str]:
     ]
 
 
+STAGE_WORDS: dict[Stage, str] = {"steps": "steps", "frontends": "front ends", "egress": "chunks of egress"}
+
+
 def _extrapolation(evidence: Evidence) -> list[str]:
-    return [
-        f"engine {name}: {count} duration(s) lie outside what its profile measured (source `extrapolated`); profile "
-        "the missing shapes or execute the engine"
-        for name, count in evidence.extrapolated.items()
-    ]
+    reasons = []
+    for name, coverage in evidence.coverage.items():
+        outside = [
+            f"{by['extrapolated']} of {sum(by.values())} {STAGE_WORDS[stage]}"
+            for stage, by in coverage.rests_on.items()
+            if by["extrapolated"]
+        ]
+        if outside and name not in evidence.allow_extrapolated:
+            reasons.append(
+                f"tier {name}: {', '.join(outside)} lie outside what its profile measured (`extrapolated`"
+                f"{_largest(coverage)}); profile a larger grid (`cosim profile`), execute the engine, or allow it by "
+                f"name: validity.allow_extrapolated: [{name}]"
+            )
+    return reasons
+
+
+def _largest(coverage: Coverage) -> str:
+    """In which fields the largest step outside exceeds every step inside; if in none, that step."""
+    outside = {name: n for name, n in coverage.outside.items() if n}
+    beyond = {name: n for name, n in outside.items() if n > coverage.inside[name]}
+    texts = [f"{name} up to {n}, inside up to {coverage.inside[name]}" for name, n in beyond.items()]
+    return "".join(f"; {text}" for text in texts or [f"{name} up to {n}" for name, n in outside.items()])

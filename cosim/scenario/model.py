@@ -73,6 +73,9 @@ class Validity(Section):
     max_step_drift: Change = Field(
         0.5, description="Change of the time of equal steps over the run; INVALID if its 95 % interval lies beyond."
     )
+    allow_extrapolated: list[Name] = Field(
+        default_factory=list, description="Tiers whose steps may leave what their recorded profile measured."
+    )
 
 
 class Limits(Section):
@@ -114,6 +117,9 @@ class Scenario(Section):
         for name, tier in self.tiers.items():
             if tier.path is not None and tier.path not in paths:
                 found.append((("tiers", name, "path"), f"no path {tier.path!r}", paths))
+        for index, name in enumerate(self.validity.allow_extrapolated):
+            if name not in self.tiers:
+                found.append((("validity", "allow_extrapolated", index), f"no tier {name!r}", list(self.tiers)))
         names = [group.name for group in self.clients]
         for index, group in enumerate(self.clients):
             if group.name in names[:index]:

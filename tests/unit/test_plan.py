@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -53,9 +54,13 @@ def test_a_plan_of_doubles(tmp_path: Path) -> None:
         would measure
           premium: share of requests that end within 500 ms of the time at which they were due
           edge: stub stub, time_scale 1, isolated
+            steps: constant times of the scenario
           device/own-0: stub stub, time_scale 2, timeslice
+            steps: constant times of the scenario
           cloud/replica-0: stub stub, time_scale 1, isolated
-          cloud/replica-1: stub stub, time_scale 1, isolated""")
+            steps: constant times of the scenario
+          cloud/replica-1: stub stub, time_scale 1, isolated
+            steps: constant times of the scenario""")
 
 
 def test_a_plan_names_every_process(tmp_path: Path) -> None:
@@ -76,10 +81,26 @@ def test_a_plan_names_every_process(tmp_path: Path) -> None:
         "  engines gpu:1: a process with cloud",
     ]
     assert "  core up unlimited 0 ms loss 0.100%; down unlimited 0 ms loss 0.100%" in lines
-    assert lines[-2:] == [
+    assert lines[-4:] == [
         "  edge: vllm synthetic-llama-128x2, time_scale 1, isolated",
+        "    steps: executed on cpu",
         "  cloud: vllm some/model, time_scale 1, isolated",
+        "    steps: executed on gpu:1",
     ]
+
+
+def test_a_plan_says_what_steps_come_from(tmp_path: Path) -> None:
+    executor = {"kind": "profiled", "profile": "gh200-96gb/3g.48gb"}
+    model = {"kind": "config", "config": "qwen2.5-vl-3b"}
+    tiers = {
+        "edge": {"path": "edge", "engine": {"kind": "vllm", "model": model, "executor": executor}},
+        "cloud": {"path": "cloud", "engine": {"kind": "replay", "run": str(tmp_path)}},
+    }
+    lines = plan(tmp_path, scenario(tiers=tiers, clients=[chat("a"), chat("b", tier="cloud")])).splitlines()
+    steps = [line.strip() for line in lines if line.startswith("    steps: ")]
+    assert steps[0].startswith("steps: predicted by a roofline of gh200-96gb/3g.48gb fp16; KV cache ")
+    assert re.search(r"KV cache [1-4]\d\.\d\d GiB, \d{5} blocks$", steps[0])
+    assert steps[1] == f"steps: the steps of {tmp_path}"
 
 
 def test_a_plan_says_where_clients_speak_http2(tmp_path: Path) -> None:

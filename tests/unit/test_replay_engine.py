@@ -80,6 +80,11 @@ def test_repeats_what_was_recorded() -> None:
     engine.submit("a")
     first = engine.step(50)
     assert (first.duration_ns, first.source, first.scheduled) == (100, "replayed", {"a": 30})
+    assert (first.recorded_source, first.egress_source, first.recorded_egress_source) == (
+        "executed",
+        "replayed",
+        "executed",
+    )
     assert first.tokens == {"a": Tokens(1, 250, None, 3, 16)}
     assert (first.signature, first.wall_start_ns) == (Signature(30, 0, 0, 0, 0), None)
     engine.render(Prompt("c"))
@@ -88,10 +93,23 @@ def test_repeats_what_was_recorded() -> None:
     assert engine.step(260).scheduled == {"c": 1}
 
 
+def test_a_recording_of_a_replay_says_what_was_recorded_first() -> None:
+    lines = (
+        frontend("a", source="replayed", recorded_source="interpolated"),
+        step(0, 50, {"a": 30}, source="predicted"),
+        EgressRecord("edge", 0, {"a": 3}, "replayed", "extrapolated"),
+    )
+    engine = replay(lines)
+    assert engine.render(Prompt("a")).recorded_source == "interpolated"
+    engine.submit("a")
+    found = engine.step(50)
+    assert (found.recorded_source, found.recorded_egress_source) == ("predicted", "extrapolated")
+
+
 def test_a_refusal_is_repeated() -> None:
     with pytest.raises(EngineRefusal, match="too long") as caught:
         replay().render(Prompt("b"))
-    assert (caught.value.duration_ns, caught.value.source) == (2, "replayed")
+    assert (caught.value.duration_ns, caught.value.source, caught.value.recorded_source) == (2, "replayed", "executed")
 
 
 def started() -> ReplayEngine:

@@ -175,12 +175,12 @@ def test_hygiene_is_shown_where_it_was_measured(run: Path) -> None:
         "-2.1%",
         "-3.0% to -1.1%",
         "3100 (2800 to 3400)",
-        "not measured (replayed",
+        "not measured: nothing was executed for its time",
         "other programs 3.8%",
     ):
         assert words in text
     summary["engines"] = {name: engine | {"hygiene": None} for name, engine in summary["engines"].items()}
-    assert "Not measured (replayed or stub steps)." in render(run, summary)
+    assert "Not measured: nothing was executed for its time." in render(run, summary)
 
 
 def test_a_tier_without_an_answer_is_named_everywhere(tmp_path: Path) -> None:

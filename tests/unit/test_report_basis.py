@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from cosim.results.basis import KINDS, grounds, verdict_text
+from cosim.results.basis import grounds, verdict_text
+from cosim.results.ground import KINDS
+
+
+def tier(ground: str = "executed", *, replayed: bool = False, **changes: Any) -> dict[str, Any]:
+    """A tier of a summary whose durations rest on one thing."""
+    content: dict[str, Any] = {
+        "kind": "vllm",
+        "hardware": "cpu",
+        "sharing": "isolated",
+        "time_scale": 1.0,
+        "step_coverage": {"replayed": 1.0 if replayed else 0.0},
+        "basis": {stage: {ground: 10} for stage in ("steps", "frontends", "egress")},
+    }
+    return content | changes
 
 
 def summary(**changes: Any) -> dict[str, Any]:
-    tier = {"kind": "vllm", "sharing": "isolated", "time_scale": 1.0}
     content: dict[str, Any] = {
         "verdict": "VALID",
         "clock": "lockstep",
         "requests": {"issued": 10},
         "engines": {},
         "loop": {"cam": "open"},
-        "tiers": {"edge": tier, "cloud": tier | {"time_scale": 0.5}},
-        "step_coverage": {"executed": 1.0, "replayed": 0.0},
+        "tiers": {"edge": tier(), "cloud": tier(time_scale=0.5)},
     }
     return content | changes
 
@@ -98,15 +110,61 @@ def test_engines_on_other_hosts_are_told() -> None:
 
 
 def test_a_replay_was_not_executed() -> None:
-    found = said(step_coverage={"executed": 0.0, "replayed": 0.75, "interpolated": 0.25})
+    found = said(tiers={"edge": tier(replayed=True), "cloud": tier(replayed=True)})
+    assert found["engine steps"] == (
+        "repeated",
+        "All steps were recorded by an earlier run, in which they were executed by vLLM 0.32.0; a step lasts as long "
+        "as it took.",
+    )
     assert found["front end, egress"][0] == "repeated"
-    texts = [g.text for g in grounds(summary(step_coverage={"replayed": 0.75, "executed": 0.25}), MANIFEST, SCENARIO)]
-    assert any(text.startswith("75.0% of the steps were recorded by an earlier run") for text in texts)
+    assert "idle time" in found
+
+
+def test_predicted_steps_are_no_measurement() -> None:
+    found = said(tiers={"edge": tier("predicted", hardware="gh200-96gb/3g.48gb fp16")})
+    assert found["engine steps"] == (
+        "predicted",
+        "All steps were scheduled by vLLM 0.32.0 without a forward pass; their durations are computed by a roofline of "
+        "gh200-96gb/3g.48gb fp16 from a model's operations and bytes, and none was measured.",
+    )
+    kind, text = found["front end, egress"]
+    assert (kind, "their time charged from the profile" in text, "timed apart" in text) == ("predicted", True, False)
+    assert found["sharing: isolated"][1].startswith("Tier edge: each is charged as if it had hardware of its own")
+    assert found["time_scale"][1] == "1 on every tier: durations count as they were measured or charged."
+    assert found["model"][1].startswith("The shape of a model without its weights: ")
+    assert "idle time" not in found
+
+
+def test_a_profiled_tier_beside_an_executed_one_is_named() -> None:
+    profiled = tier("interpolated", hardware="an H200 fp8")
+    profiled["basis"]["steps"] = {"interpolated": 9, "extrapolated": 1}
+    tiers = {"edge": tier(), "cloud": profiled}
+    found = [(ground.kind, ground.text) for ground in grounds(summary(tiers=tiers), MANIFEST, SCENARIO)]
+    steps = [(kind, text) for kind, text in found if "steps" in text[:40]]
+    assert [kind for kind, _ in steps] == ["executed", "profiled", "extrapolated"]
+    assert steps[0][1].startswith("Tier edge: all steps were executed by vLLM 0.32.0 on this machine;")
+    assert steps[1][1].startswith(
+        "Tier cloud: 90.0% of the steps were scheduled by vLLM 0.32.0 without a forward pass;"
+    )
+    assert "drawn by seed from what a profile of an H200 fp8 measured" in steps[1][1]
+    assert "outside what a profile of an H200 fp8 measured" in steps[2][1]
+    beside = [(kind, text.partition(":")[0]) for kind, text in found if "detokenising" in text]
+    assert beside == [("executed", "Tier edge"), ("profiled", "Tier cloud")]
+    model = next(text for _, text in found if "weights" in text)
+    assert model.startswith("Random weights of the stated shape, none where no forward pass is run: ")
+
+
+def test_a_replay_of_predicted_steps_says_so() -> None:
+    kind, text = said(tiers={"edge": tier("predicted", replayed=True, hardware="L4 awq")})["engine steps"]
+    assert kind == "repeated"
+    assert text.startswith("All steps were recorded by an earlier run, in which they were scheduled by vLLM 0.32.0")
+    assert "computed by a roofline of L4 awq" in text
+    other = said(tiers={"edge": tier("predicted", replayed=True, kind="replay")})["engine steps"][1]
+    assert "computed by a roofline from a model's" in other
 
 
 def test_constant_times_are_no_measurement() -> None:
-    stub = {"kind": "stub", "sharing": "isolated", "time_scale": 1.0}
-    found = said(tiers={"edge": stub})
+    found = said(tiers={"edge": tier("constant", kind="stub")})
     assert found["engine steps"] == (
         "constant",
         "Tier edge: steps have the scenario's constant times and no model was run, so latencies there are no "
@@ -116,16 +174,14 @@ def test_constant_times_are_no_measurement() -> None:
 
 
 def test_a_stub_beside_an_engine_is_told_once() -> None:
-    tiers = summary()["tiers"] | {"device": {"kind": "stub", "sharing": "isolated", "time_scale": 1.0}}
-    mixed = summary(tiers=tiers, step_coverage={"executed": 0.6, "predicted": 0.4})
-    steps = [(ground.kind, ground.text) for ground in grounds(mixed, MANIFEST, SCENARIO) if "steps" in ground.subject]
-    assert [kind for kind, _ in steps] == ["constant", "executed"]
-    assert steps[1][1].startswith("60.0% of the steps were executed")
+    tiers = summary()["tiers"] | {"device": tier("constant", kind="stub")}
+    steps = [g for g in grounds(summary(tiers=tiers), MANIFEST, SCENARIO) if "steps" in g.subject]
+    assert [ground.kind for ground in steps] == ["constant", "executed"]
+    assert steps[1].text.startswith("Tiers edge, cloud: all steps were executed")
 
 
 def test_closed_loops_and_time_slices_are_told() -> None:
-    tier = {"kind": "vllm", "sharing": "timeslice", "time_scale": 1.0}
-    found = said(loop={"cam": "closed"}, tiers={"edge": tier})
+    found = said(loop={"cam": "closed"}, tiers={"edge": tier(sharing="timeslice")})
     assert "looks better than under an open load" in found["clients"][1]
     assert found["sharing: timeslice"][1].startswith("Tier edge: engines take turns")
     assert found["time_scale"][1].startswith("1 on every tier")

@@ -29,7 +29,8 @@ def test_a_rebuild_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_the_keys_of_the_contract(tmp_path: Path) -> None:
     summary = summarise(made_up_run(tmp_path / "run", seconds=10))
     keys = (
-        "schema_version verdict reasons clock seed virtual_s wall_s wall_parts_s requests sla tiers step_coverage bytes"
+        "schema_version verdict reasons qualifiers clock seed virtual_s wall_s wall_parts_s requests sla tiers "
+        "step_coverage bytes"
     )
     assert set(keys.split(" ")) <= set(summary)
     assert summary["schema_version"] == 1

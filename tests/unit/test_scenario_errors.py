@@ -56,6 +56,11 @@ def faults(tmp_path: Path, *edits: tuple[str, str]) -> list[str]:
     return str(caught.value).replace(str(file), "s.yaml").splitlines()
 
 
+def test_tiers_that_may_extrapolate_have_to_be_there(tmp_path: Path) -> None:
+    edit = "sla: {premium", "validity:\n  allow_extrapolated:\n    - edge\n    - egde\nsla: {premium"
+    assert faults(tmp_path, edit) == ["s.yaml:22: validity.allow_extrapolated.1: no tier 'egde'; allowed: edge"]
+
+
 def test_the_text_is_valid_and_what_has_no_effect_is_warned_about(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text(TEXT + "  - {at: 2s, set: {}}\n")

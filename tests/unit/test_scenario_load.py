@@ -54,6 +54,7 @@ def test_the_resolved_copy_has_every_default_with_its_unit(tmp_path: Path) -> No
         "max_cpu_wait_share": "10%",
         "max_other_load": "25%",
         "max_step_drift": "50%",
+        "allow_extrapolated": [],
     }
     assert data["network"]["access"]["uplink"] == {
         "rate": None,

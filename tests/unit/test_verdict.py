@@ -71,7 +71,7 @@ def test_too_many_errors_in_a_tier() -> None:
     assert "2 of 10 requests ended as error (20.00%), validity.max_error_share allows 10.00%" in text
 
 
-def test_broken_invariants_bytes_parts_and_extrapolation() -> None:
+def test_broken_invariants_bytes_and_parts() -> None:
     assert reason(broken=["time went back"]).startswith("invariant broken: time went back;")
     cases = Cases()
     for k in range(7):
@@ -79,7 +79,6 @@ def test_broken_invariants_bytes_parts_and_extrapolation() -> None:
     assert str(cases) == "c0, c1, c2, c3, c4 and 2 more"
     assert "on 7 connection(s): c0, c1" in reason(unbalanced=cases)
     assert "parts of 7 request(s) do not add up to e2el_ns" in reason(parts_off=cases)
-    assert reason(extrapolated={"edge": 3}).startswith("engine edge: 3 duration(s) lie outside")
 
 
 def test_durations_of_a_disturbed_run_stay_disturbed_when_they_are_repeated(tmp_path: Path) -> None:
@@ -189,10 +188,10 @@ def test_the_manifests_word_is_taken(tmp_path: Path) -> None:
     ]
 
 
-def test_extrapolated_steps(tmp_path: Path) -> None:
-    lines = [step(index=0), step(index=1, source="extrapolated")]
+def test_extrapolated_steps_of_an_engine_that_the_manifest_does_not_know(tmp_path: Path) -> None:
+    lines = [step("odd", 0), step("odd", 1, source="extrapolated")]
     summary = summarise(write_run(tmp_path / "run", three_tiers(), lines))
-    assert summary["reasons"][0].startswith("engine edge: 1 duration(s)")
+    assert summary["reasons"][0].startswith("tier odd: 1 of 2 steps lie outside what its profile measured")
     assert summary["step_coverage"]["extrapolated"] == 0.5
 
 
