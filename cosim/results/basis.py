@@ -28,6 +28,7 @@ def grounds(summary: dict[str, Any], manifest: dict[str, Any], scenario: dict[st
     return [
         *_clients(summary, scenario),
         *_network(manifest, scenario),
+        *_balancers(scenario),
         *engine_grounds(summary, manifest),
         *charge_grounds(summary, scenario),
         *_hosts(summary, manifest, scenario),
@@ -58,6 +59,8 @@ def _clients(summary: dict[str, Any], scenario: dict[str, Any]) -> Iterator[Grou
         text = f"{name}, {_times(group.get('count') or 1, 'client')}"
         if group.get("kind") == "frames":
             text += f", a frame every {group.get('period')}"
+        if group.get("kind") == "trace":
+            text += f", requests of a trace at {group.get('speedup', 1):g} times its speed, prompts of random words"
         if loop == "closed":
             text += (
                 ": closed loop. The next request follows the answer and a think time, so a slow tier is asked less and "
@@ -132,6 +135,17 @@ def _cell(access: dict[str, Any]) -> Ground:
         "are in the MAC alone. Its error rates are a model's, its control channels fail only below a SINR, and other "
         "cells are a margin.",
     )
+
+
+def _balancers(scenario: dict[str, Any]) -> Iterator[Ground]:
+    for name, tier in (scenario.get("tiers") or {}).items():
+        if (tier.get("replicas") or 1) > 1:
+            yield Ground(
+                "load balancer",
+                "left out",
+                f"Tier {name}: {tier['replicas']} replicas, {tier.get('balancing')}; the balancer takes no time, and "
+                "what it knows of them is never late.",
+            )
 
 
 def _hosts(summary: dict[str, Any], manifest: dict[str, Any], scenario: dict[str, Any]) -> Iterator[Ground]:

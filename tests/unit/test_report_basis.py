@@ -187,6 +187,17 @@ def test_closed_loops_and_time_slices_are_told() -> None:
     assert found["time_scale"][1].startswith("1 on every tier")
 
 
+def test_load_balancers_and_traces_are_told() -> None:
+    tiers = {"edge": {"replicas": 3, "balancing": "least-loaded"}, "cloud": {"replicas": 1}}
+    scenario = SCENARIO | {"tiers": tiers, "clients": [{"name": "cam", "kind": "trace", "count": 2, "speedup": 2.5}]}
+    found = {ground.subject: (ground.kind, ground.text) for ground in grounds(summary(), MANIFEST, scenario)}
+    assert found["load balancer"] == (
+        "left out",
+        "Tier edge: 3 replicas, least-loaded; the balancer takes no time, and what it knows of them is never late.",
+    )
+    assert found["clients"][1].startswith("cam, 2 clients, requests of a trace at 2.5 times its speed, prompts of rand")
+
+
 def test_the_verdict_says_what_it_stands_for() -> None:
     validity = {"min_requests": 60, "max_error_share": 0.01}
     assert verdict_text(summary(), MANIFEST, validity) == (
