@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from cosim.bridge.keys import client_keys
 from cosim.bridge.messages import Topology
 from cosim.clients.base import Client, Question
 from cosim.clients.build import build_clients, client_names
+from cosim.clients.conversation_store import store_conversations
 from cosim.clients.trace_store import StoredTrace, store_traces
 from cosim.clock import NS_PER_S, Agenda
 from cosim.engine_plan import EnginePlan, engine_spec, host_plans
@@ -33,6 +34,7 @@ from cosim.scenario.engines import ReplayEngine as ReplaySettings
 from cosim.scenario.engines import StubEngine as StubSettings
 from cosim.scenario.load import Loaded
 from cosim.scenario.network import Network as NetworkSection
+from cosim.scenario.sharegpt import Conversation
 from cosim.serving import Hardware, Recorder, Serving
 from cosim.signals import unbroken
 
@@ -94,6 +96,7 @@ class Assembly:
         self.versions: dict[str, str] = {}
         self.engine_hosts: dict[str, dict[str, Any]] = {}
         self.traces: dict[str, StoredTrace] = {}
+        self._conversations: dict[str, Sequence[Conversation]] = {}
         self._loaded = loaded
         self._logs = run_directory / "logs"
         self._plans = plans
@@ -106,14 +109,15 @@ class Assembly:
         self._runtime: Runtime | None = None
 
     def start(self) -> None:
-        """Store the traces and start the children.
+        """Store what clients ask from files and start the children.
 
-        Raises ScenarioError for a trace, ChildError; `stop` ends those that were started.
+        Raises ScenarioError for such a file, ChildError; `stop` ends those that were started.
         """
         scenario = self.scenario
         self.traces = store_traces(
             scenario.clients, scenario.warmup + scenario.duration, self._run_directory, recorded=self._recorded
         )
+        self._conversations = store_conversations(scenario.clients, self._run_directory, recorded=self._recorded)
         with unbroken:
             self._runtime = Runtime()
         self.network = self._start_network(self._runtime)
@@ -182,6 +186,7 @@ class Assembly:
             models={name: tier.engine.served_name for name, tier in scenario.tiers.items()},
             images=self._recording is None,
             traces=self.traces,
+            conversations=self._conversations,
         )
 
     def placement(self) -> Placement:

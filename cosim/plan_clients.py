@@ -49,7 +49,7 @@ def _dialogue(group: Dialogue) -> Iterator[str]:
 
 
 def _sharegpt(group: ShareGpt) -> Iterator[str]:
-    found = conversations(group, (group.file, None), "file")
+    found = conversations(group)
     turns = sum(len(one.turns) for one in found)
     what = f"conversations of {turns} turns in all" if group.multi_turn else "prompts"
     yield f"{_sessions(group)}, of {len(found)} {what} that fit in {group.file}"

@@ -17,6 +17,8 @@ from cosim.profiled_plans import with_profiles
 from cosim.scenario.engines import ConfigModel, VllmEngine
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.load import Loaded
+from cosim.scenario.sharegpt import ShareGpt, conversations
+from cosim.scenario.source import dotted
 from cosim.scenario.traces import Trace
 
 
@@ -53,6 +55,7 @@ def check_names(loaded: Loaded, *, replay: bool = False) -> None:
     problems = [*_placement_problems(loaded)]
     if not replay:
         problems += trace_uses(loaded)[1]
+        problems += _conversation_problems(loaded)
         problems += _key_problems(loaded)
         problems += _model_problems(loaded)
         problems += _profile_problems(loaded)
@@ -79,6 +82,17 @@ def trace_uses(loaded: Loaded) -> tuple[dict[str, TraceUse], list[Problem]]:
         except ScenarioError as error:
             problems += error.problems
     return uses, problems
+
+
+def _conversation_problems(loaded: Loaded) -> Iterator[Problem]:
+    """Files of conversations that cannot be used."""
+    for index, group in enumerate(loaded.scenario.clients):
+        if isinstance(group, ShareGpt):
+            keys = ("clients", index, "file")
+            try:
+                conversations(group, dotted(keys), loaded.source.place(keys))
+            except ScenarioError as error:
+                yield from error.problems
 
 
 def _placement_problems(loaded: Loaded) -> Iterator[Problem]:

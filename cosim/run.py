@@ -79,7 +79,8 @@ def execute(loaded: Loaded, options: RunOptions, progress: Progress) -> dict[str
     check_runnable(loaded, replay=options.replay_of is not None)
     _refuse_own_source(loaded, options)
     if options.replay_of is not None:
-        check_stored(options.replay_of, [group.name for group in loaded.scenario.clients if group.kind == "trace"])
+        from_files = [group.name for group in loaded.scenario.clients if group.kind in ("trace", "sharegpt")]
+        check_stored(options.replay_of, from_files)
     with _run_directory(options.directory, force=options.force):
         run = _Run(loaded, options)
         try:

@@ -18,7 +18,7 @@ from cosim.scenario.arrivals import ClosedLoop
 from cosim.scenario.clients import Chat, ClientGroup, Frames
 from cosim.scenario.dialogue import Dialogue
 from cosim.scenario.errors import Problem, ScenarioError
-from cosim.scenario.sharegpt import Conversation, ShareGpt, conversations
+from cosim.scenario.sharegpt import Conversation, ShareGpt
 from cosim.scenario.traces import Trace
 
 
@@ -35,10 +35,11 @@ def build_clients(
     models: Mapping[str, str],
     images: bool,
     traces: Mapping[str, StoredTrace] = MappingProxyType({}),
+    conversations: Mapping[str, Sequence[Conversation]] = MappingProxyType({}),
 ) -> list[Client]:
     """Clients of every group. `models`: tier -> model name in requests. `images` False: a replay needs no picture.
 
-    `traces`: by name of the group.
+    `traces`, `conversations`: by name of the group.
     """
     clients: list[Client] = []
     for group in groups:
@@ -46,12 +47,14 @@ def build_clients(
             model, trace = models[group.tier], traces[group.name]
             clients += [TraceClient(group, k, seed=seed, model=model, trace=trace) for k in range(group.count)]
         else:
-            clients += _build(group, seed, end_ns, models, images=images)
+            recorded = conversations.get(group.name, ())
+            clients += _build(group, recorded, seed, end_ns, models, images=images)
     return clients
 
 
 def _build(
     group: Frames | Chat | Dialogue | ShareGpt,
+    recorded: Sequence[Conversation],
     seed: int,
     end_ns: int,
     models: Mapping[str, str],
@@ -59,7 +62,6 @@ def _build(
     images: bool,
 ) -> list[Client]:
     last_ns = end_ns if group.leave is None else min(end_ns, group.leave)
-    recorded = conversations(group, (group.file, None), "file") if isinstance(group, ShareGpt) else []
     clients: list[Client] = []
     for index, name in enumerate(client_names(group)):
         start_ns, model = group.joins_at(index), models[group.tier]

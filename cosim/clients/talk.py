@@ -12,7 +12,7 @@ from cosim.clients.body import text_of
 from cosim.clients.streams import stream
 from cosim.scenario.clients import Chat
 from cosim.scenario.dialogue import Dialogue, GeometricTurns, Turns, UniformTurns
-from cosim.scenario.sharegpt import Conversation, ShareGpt, tokens_of
+from cosim.scenario.sharegpt import Conversation, ShareGpt
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def recorded_talks(group: ShareGpt, conversations: Sequence[Conversation], index
         chosen = conversations[order[at % len(order)]]
         at += group.count
         turns = (Turn(said.text, said.prompt_tokens, said.output_tokens) for said in chosen.turns)
-        yield Talk(chosen.system, tokens_of(chosen.system) if chosen.system else 0, turns)
+        yield Talk(chosen.system, chosen.system_tokens, turns)
 
 
 def recorded_turns(group: ShareGpt, conversations: Sequence[Conversation], index: int, seed: int) -> Iterator[Turn]:

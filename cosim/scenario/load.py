@@ -24,7 +24,6 @@ from cosim.scenario.nr_trace import read_trace
 from cosim.scenario.nr_ues import Interruption
 from cosim.scenario.override import apply_environment, apply_settings
 from cosim.scenario.section import Section
-from cosim.scenario.sharegpt import ShareGpt, conversations
 from cosim.scenario.source import KeyPath, Source, dotted, literal, read
 
 _PROFILE_FILE = re.compile(r"\.(jsonl|ya?ml)(/[^/]+)?$")  # With a slice behind a hardware file.
@@ -84,7 +83,6 @@ def load(
     apply_settings(source, settings)
     scenario = _validate(source)
     scenario = _absolute_paths(scenario, path.parent, source)
-    _check_conversations(scenario, source)
     timeline = _timeline(scenario, source)
     networks = [scenario.network, *(state.network for state in timeline)]
     if any(isinstance(network, PipeNetwork) and network.drops() for network in networks):
@@ -207,14 +205,6 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
     if problems:
         raise ScenarioError(problems)
     return Scenario.model_validate(data)
-
-
-def _check_conversations(scenario: Scenario, source: Source) -> None:
-    """Read what clients will ask from files. Raises ScenarioError."""
-    for index, group in enumerate(scenario.clients):
-        if isinstance(group, ShareGpt):
-            keys = ("clients", index, "file")
-            conversations(group, source.place(keys), dotted(keys))
 
 
 def _timeline(scenario: Scenario, source: Source) -> tuple[Knobs, ...]:

@@ -77,9 +77,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A system prompt (empty: none) and a user's turns."""
+    """A system prompt (empty: none), its tokens, and a user's turns."""
 
     system: str
+    system_tokens: int
     turns: tuple[Said, ...]
 
 
@@ -92,13 +93,15 @@ class _Entry(msgspec.Struct):
     conversations: list[_Message] | None = None
 
 
-def conversations(group: ShareGpt, named_at: tuple[str, int | None], key: str) -> list[Conversation]:
-    """What the file has for a group, in the file's order. `named_at`, `key`: where the file is named.
+def conversations(
+    group: ShareGpt, key: str = "file", named_at: tuple[str, int | None] | None = None
+) -> list[Conversation]:
+    """What the file has for a group, in the file's order. `key`, `named_at`: where the file is named.
 
     Raises ScenarioError: a file that cannot be read or has nothing that fits at the key that names it, damage at the
     file's own line.
     """
-    path = Path(group.file)
+    path, named_at = Path(group.file), named_at or (group.file, None)
     try:
         status = path.stat()
         entries = _entries(path, status.st_mtime_ns, status.st_size, key)
@@ -158,15 +161,16 @@ def _choose(group: ShareGpt, messages: list[_Message]) -> Conversation | None:
     if not group.multi_turn:
         # As vLLM, which does not look at who says what.
         turns = [_said(group, messages[0], messages[1])]
-        return Conversation("", tuple(turns)) if _fits(group, turns[0], 0, first=True) else None
+        return Conversation("", 0, tuple(turns)) if _fits(group, turns[0], 0, first=True) else None
     system = messages[0].value if messages[0].role == "system" else ""
-    turns, context_tokens = [], tokens_of(system) if system else 0
+    system_tokens = tokens_of(system) if system else 0
+    turns, context_tokens = [], system_tokens
     for said in _pairs(group, messages):
         if not _fits(group, said, context_tokens, first=not turns):
             break
         turns.append(said)
         context_tokens += said.prompt_tokens + said.output_tokens
-    return Conversation(system, tuple(turns)) if turns else None
+    return Conversation(system, system_tokens, tuple(turns)) if turns else None
 
 
 def _pairs(group: ShareGpt, messages: list[_Message]) -> Iterator[Said]:

@@ -13,6 +13,7 @@ from cosim.results.terminal import Progress
 from cosim.run import RunOptions, execute
 from cosim.scenario.load import load
 from tests.lockstep import MS, chat, lines, scenario, simulate, stub
+from tests.sharegpt import FILE
 
 
 def talker(**overrides: Any) -> dict[str, Any]:
@@ -185,13 +186,15 @@ def run(folder: Path, data: dict[str, Any]) -> Path:
 
 
 @pytest.mark.parametrize("multi_turn", [None, False, True], ids=["dialogue", "sharegpt", "sharegpt-multi-turn"])
-def test_replay_is_byte_identical(tmp_path: Path, multi_turn: bool | None) -> None:
+def test_replay_is_byte_identical_and_needs_no_file(tmp_path: Path, multi_turn: bool | None) -> None:
+    file = tmp_path / "people.json"
+    file.write_bytes(FILE.read_bytes())
     people = talker(count=3, sessions=None, turns={"kind": "geometric", "mean": 3}, think="exponential")
     if multi_turn is not None:
         people = {
             "name": "people",
             "kind": "sharegpt",
-            "file": str(Path(__file__).parents[1] / "sharegpt.json"),
+            "file": str(file),
             "tier": "edge",
             "count": 2,
             "multi_turn": multi_turn,
@@ -200,9 +203,10 @@ def test_replay_is_byte_identical(tmp_path: Path, multi_turn: bool | None) -> No
     data = scenario(duration="2s", tiers=tiers(decode="1ms"), clients=[people])
     data["network"]["access"]["uplink"] = {"rate": "1Mbit/s", "delay": "8ms"}
     first = run(tmp_path / "a", data)
+    again = run(tmp_path / "c", data)
+    file.unlink()
     resolved = load(first / "scenario.resolved.yaml", environment={})
     execute(resolved, RunOptions(tmp_path / "b", False, (), first), Progress("none", 0))
-    again = run(tmp_path / "c", data)
     asked = (first / "requests.jsonl").read_bytes()
     assert asked.count(b"\n") > 15
     assert (tmp_path / "b" / "requests.jsonl").read_bytes() == asked

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cosim.clients.base import Answer, Client, Question
 from cosim.clients.build import build_clients
+from cosim.requirements import check_names
 from cosim.scenario.clients import ClientGroup
 from cosim.scenario.errors import ScenarioError
 from cosim.scenario.load import load
@@ -48,7 +49,7 @@ def chosen(tmp_path: Path, *entries: Any, **values: Any) -> list[list[tuple[int,
     """Tokens of prompts and answers in each conversation that is asked."""
     file = tmp_path / "c.json"
     file.write_text(json.dumps([*entries, said(4, 4)]))
-    found = conversations(group(file, **values), ("s.yaml", 1), "file")
+    found = conversations(group(file, **values))
     assert [(turn.prompt_tokens, turn.output_tokens) for turn in found.pop().turns] == [
         (4, values.get("output_tokens", 4))
     ]
@@ -115,7 +116,7 @@ def test_who_speaks_out_of_turn_ends_a_conversation(tmp_path: Path) -> None:
     system = said(10, 4, 5, roles=("system", "user", "assistant"))
     file = tmp_path / "s.json"
     file.write_text(json.dumps([system]))
-    (found,) = conversations(group(file, multi_turn=True), ("s.yaml", 1), "file")
+    (found,) = conversations(group(file, multi_turn=True))
     assert found.system == words(10)
     assert chosen(tmp_path, system, multi_turn=True, max_total_tokens=18) == []
 
@@ -125,7 +126,9 @@ def test_tokens_are_counted_by_bytes() -> None:
 
 
 def clients(file: Path, **values: Any) -> list[Client]:
-    return build_clients([group(file, **values)], seed=1, end_ns=10_000 * S, models={"edge": "m"}, images=False)
+    people = group(file, **values)
+    known = {people.name: conversations(people)}
+    return build_clients([people], seed=1, end_ns=10_000 * S, models={"edge": "m"}, images=False, conversations=known)
 
 
 def asked(client: Client, most: int = 1000) -> list[Question]:
@@ -203,7 +206,7 @@ def refusal(tmp_path: Path) -> str:
     others = {key: value for key, value in scenario().items() if key != "clients"}
     file.write_text(f"clients:\n- {people}\n   file: c.json}}\n{yaml.safe_dump(others)}")
     with pytest.raises(ScenarioError) as caught:
-        load(file, environment={})
+        check_names(load(file, environment={}))
     return str(caught.value)
 
 
