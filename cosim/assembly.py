@@ -287,8 +287,14 @@ class Assembly:
         return self.scenario.tiers[tier].path in self.multiplexed_paths()
 
     def _sizes(self, tier: str) -> Callable[[Question], int]:
-        """Sizes of requests to a tier; a replay reads them, since an encoder may give other sizes elsewhere."""
-        recording = self._recording
+        """Sizes of requests to a tier; where steps are repeated they are read.
+
+        An encoder may give other sizes elsewhere, and of recorded answers, which are part of later turns, no text is
+        known.
+        """
+        recording, engine = self._recording, self.scenario.tiers[tier].engine
+        if recording is None and isinstance(engine, ReplaySettings):
+            recording = Recording(read_steps(Path(engine.run)), [], prompts=True)
         if recording is not None:
             return lambda question: recording.wire_bytes(question.request_id)
         tls = self._tls(tier)
