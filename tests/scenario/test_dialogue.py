@@ -162,6 +162,18 @@ def test_clients_join_one_after_another_and_leave_together() -> None:
     ]
 
 
+def test_engines_that_repeat_steps_take_the_sizes_of_requests_too(tmp_path: Path) -> None:
+    """The name of the model in requests is another, but they are as large as they were; so are later turns."""
+    data = scenario(duration="1s", tiers=tiers(), clients=[talker(count=2)])
+    data["network"]["access"]["uplink"] = {"rate": "1Mbit/s", "delay": "8ms"}
+    first = run(tmp_path / "a", data)
+    repeated = {name: {"path": name, "engine": {"kind": "replay", "run": str(first)}} for name in ("edge", "cloud")}
+    second = run(tmp_path / "b", {**data, "tiers": repeated})
+    asked = (first / "requests.jsonl").read_text()
+    assert asked.count('"model":"stub"') == 12
+    assert (second / "requests.jsonl").read_text() == asked.replace('"model":"stub"', '"model":"replay"')
+
+
 def per_client() -> dict[str, Any]:
     data = scenario(clients=[talker(count=2, moves=[{"turn": 2, "tier": "own"}])])
     data["tiers"]["own"] = {"per_client": True, "engine": stub()}
