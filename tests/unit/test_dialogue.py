@@ -134,11 +134,15 @@ def test_sessions_have_as_many_turns_as_was_said(turns: Any, mean: float, least:
 
 
 def test_think_times_and_pauses() -> None:
-    user = users(think_time="3s", pause="20s", think="constant", join="5s")[0]
-    asked = told(user, *[OK] * 6)
-    assert 5 * S <= asked[0].t_scheduled_ns < 8 * S
-    gaps = [(later.t_scheduled_ns - before.t_scheduled_ns) / S - 1 for before, later in pairwise(asked)]
-    assert gaps == [3, 3, 20, 3, 3, 20]
+    """The first question comes within a think time of joining, at another moment for each user."""
+    crowd = users(think_time="3s", pause="20s", think="constant", join="5s", count=20)
+    found = [told(user, *[OK] * 6) for user in crowd]
+    begins = {asked[0].t_scheduled_ns for asked in found}
+    assert len(begins) == 20
+    assert all(5 * S <= t_ns < 8 * S for t_ns in begins)
+    for asked in found:
+        gaps = [(later.t_scheduled_ns - before.t_scheduled_ns) / S - 1 for before, later in pairwise(asked)]
+        assert gaps == [3, 3, 20, 3, 3, 20]
 
 
 def test_nothing_is_asked_after_the_last_session_or_the_end() -> None:
