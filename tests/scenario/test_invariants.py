@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def replicas() -> st.SearchStrategy[dict[str, Any]]:
 ARRIVALS = st.sampled_from(
     [
         {"kind": "poisson", "rate": "30/s"},
-        {"kind": "constant", "rate": "20/s"},
+        {"kind": "gamma", "rate": "30/s", "burstiness": 0.3},
+        {"kind": "constant", "rate": "20/s", "rate_changes": [{"at": "80ms", "rate": "60/s"}]},
         {"kind": "closed", "think_time": "20ms"},
         {"kind": "closed", "think_time": "0ms", "think": "constant"},
     ]
@@ -61,6 +63,15 @@ def gives_up() -> st.SearchStrategy[dict[str, Any]]:
             "cancel_after_chunks": st.integers(1, 3),
             "max_retries": st.integers(0, 3),
         },
+    )
+
+
+def sessions(tiers: list[str]) -> st.SearchStrategy[dict[str, Any]]:
+    kinds: list[Any] = [3, {"kind": "geometric", "mean": 2}, {"kind": "uniform", "min": 1, "max": 4}]
+    moves = st.sampled_from(tiers).map(lambda tier: [{"turn": 2, "tier": tier}])
+    return st.fixed_dictionaries(
+        {"turns": st.sampled_from(kinds), "think_time": milliseconds(20)},
+        optional={"moves": moves, "pause": milliseconds(20), "system_tokens": st.integers(0, 9)},
     )
 
 
@@ -79,8 +90,13 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
             "output_tokens": draw(st.integers(1, 5)),
             **draw(gives_up()),
         }
-        if draw(st.booleans()):
+        stays = st.sampled_from([{}, {"join": "20ms", "join_every": "30ms"}, {"leave": "90ms"}])
+        common |= draw(stays)
+        kind = draw(st.sampled_from(["chat", "dialogue", "frames"]))
+        if kind == "chat":
             groups.append(chat(f"g{index}", arrivals=draw(ARRIVALS), **common))
+        elif kind == "dialogue":
+            groups.append({"name": f"g{index}", "kind": "dialogue", **common, **draw(sessions(list(tiers)))})
         else:
             overrun = draw(st.sampled_from(["overlap", "skip", "queue"]))
             camera = {"name": f"g{index}", "kind": "frames", "period": "30ms", "on_overrun": overrun}
@@ -114,6 +130,7 @@ def check_every_request(recorded: Recorded) -> None:
     """(1) each ends once; (4) parts add up; no token before its prompt could have arrived."""
     names = [record.request_id for record in recorded.requests]
     assert len(names) == len(set(names))
+    check_sessions(recorded.requests)
     for record in recorded.requests:
         assert sum(record.parts.values()) == record.e2el_ns == record.t_end_ns - record.t_sent_ns
         assert min(record.parts.values()) >= 0
@@ -122,6 +139,19 @@ def check_every_request(recorded: Recorded) -> None:
         assert record.chunk_times_ns == sorted(record.chunk_times_ns)
         assert all(record.t_sent_ns <= t_ns <= record.t_end_ns for t_ns in record.chunk_times_ns)
         assert record.ttft_ns is None or record.ttft_ns >= up_ns(record)
+
+
+def check_sessions(requests: list[RequestRecord]) -> None:
+    """Turns count from 1 without a gap, none begins before the one before it has ended, and none follows a failure."""
+    turns = sorted((one for one in requests if one.session), key=lambda one: (one.session or "", one.turn or 0))
+    for before, after in pairwise([None, *turns]):
+        assert after is not None
+        if before is None or before.session != after.session:
+            assert after.turn == 1
+            continue
+        assert after.turn == (before.turn or 0) + 1
+        assert after.t_scheduled_ns >= before.t_end_ns
+        assert before.status in ("ok", "cancelled")
 
 
 def up_ns(record: RequestRecord) -> int:
