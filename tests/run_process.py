@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -16,3 +17,18 @@ def until_a_request_has_ended(process: subprocess.Popen[str], out: Path, *, limi
         assert process.poll() is None, process.stderr and process.stderr.read()
         assert monotonic_s() < give_up_s
         sleep_s(0.02)
+
+
+def environment_without(folder: Path, *packages: str) -> dict[str, str]:
+    """Environment of a process whose module finder refuses packages: it stands for a machine that has none of them."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.split('.')[0] in {packages!r}:\n"
+        "            raise ImportError(f'{name} is not here')\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+    )
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path}

@@ -20,7 +20,7 @@ import yaml
 
 from cosim.clock import monotonic_s, sleep_s
 from cosim.environment import vllm_hardware
-from tests.run_process import until_a_request_has_ended
+from tests.run_process import environment_without, until_a_request_has_ended
 
 pytestmark = [pytest.mark.ns3, pytest.mark.vllm]
 
@@ -131,17 +131,7 @@ def test_engines_on_one_hardware_never_execute_at_once_though_they_overlap_in_vi
 
 
 def test_replay_without_vllm_is_byte_identical(run: Path, tmp_path: Path) -> None:
-    """A module finder that refuses vllm and torch stands for a machine that has neither."""
-    refuse = tmp_path / "sitecustomize.py"
-    refuse.write_text(
-        "import sys\n"
-        "class Refuse:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] in ('vllm', 'torch'):\n"
-        "            raise ImportError(f'{name} is not here')\n"
-        "sys.meta_path.insert(0, Refuse())\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    environment = environment_without(tmp_path / "refuse", "vllm", "torch")
     command = [sys.executable, "-m", "cosim", "replay", str(run), "-o", str(tmp_path / "b")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert done.returncode == 0, done.stderr
