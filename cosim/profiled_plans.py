@@ -35,7 +35,7 @@ def with_profiles(loaded: Loaded, plans: Sequence[EnginePlan]) -> list[EnginePla
         except ProfileError as error:
             problems += [_problem(loaded, plan, fault) for fault in error.faults]
     if problems:
-        raise ScenarioError(list(dict.fromkeys(problems)))
+        raise ScenarioError(problems)
     return [replace(plan, profile=profiles.get(plan.tier)) for plan in plans]
 
 
