@@ -21,6 +21,7 @@ from cosim.clients.conversation_store import store_conversations
 from cosim.clients.trace_store import StoredTrace, store_traces
 from cosim.clock import NS_PER_S, Agenda
 from cosim.engine_plan import EnginePlan, engine_spec, host_plans
+from cosim.entry_store import EntryStore, user_cache
 from cosim.inference.base import Engine
 from cosim.inference.replay import Recording, ReplayEngine
 from cosim.inference.stub import StubEngine
@@ -32,6 +33,7 @@ from cosim.placement.base import Placement, load_policy
 from cosim.results.store import read_steps
 from cosim.scenario.engines import ReplayEngine as ReplaySettings
 from cosim.scenario.engines import StubEngine as StubSettings
+from cosim.scenario.engines import VllmEngine as VllmSettings
 from cosim.scenario.load import Loaded
 from cosim.scenario.network import Network as NetworkSection
 from cosim.scenario.sharegpt import Conversation
@@ -41,6 +43,8 @@ from cosim.signals import unbroken
 if TYPE_CHECKING:
     from cosim.inference.vllm import EngineHost
     from cosim.network.ns3 import Ns3Network
+
+FRAMES_LIMIT_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +183,15 @@ class Assembly:
     def clients(self) -> list[Client]:
         """Every client of every group."""
         scenario = self.scenario
+        # Without a forward pass, encoding pictures would be most of what is computed.
+        profiled = any(isinstance(plan.settings, VllmSettings) and plan.settings.executor for plan in self._plans)
         return build_clients(
             scenario.clients,
             seed=scenario.seed,
             end_ns=scenario.warmup + scenario.duration,
             models={name: tier.engine.served_name for name, tier in scenario.tiers.items()},
             images=self._recording is None,
+            kept_frames=EntryStore(user_cache() / "frames", limit_bytes=FRAMES_LIMIT_BYTES) if profiled else None,
             traces=self.traces,
             conversations=self._conversations,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 
@@ -30,29 +30,30 @@ class Priority(IntEnum):
     CLIENT = 3
 
 
-@dataclass(slots=True, order=True)
+@dataclass(slots=True, eq=False)
 class Event:
     """An action at a time. Events at one time run by priority, then in the order in which they were scheduled."""
 
     t_ns: int
     priority: Priority
     sequence: int
-    action: Callable[[], None] = field(compare=False)
-    cancelled: bool = field(default=False, compare=False)
+    action: Callable[[], None]
+    cancelled: bool = False
 
 
 class Agenda:
     """The events to come, in their total order (time, priority, sequence)."""
 
     def __init__(self) -> None:
-        self._heap: list[Event] = []
+        # Tuples are compared without a call; no two have the same sequence, so events are not compared.
+        self._heap: list[tuple[int, int, int, Event]] = []
         self._sequence = 0
 
     def at(self, t_ns: int, priority: Priority, action: Callable[[], None]) -> Event:
         """Schedule an action; the event returned can be cancelled."""
         self._sequence += 1
         event = Event(t_ns, priority, self._sequence, action)
-        heapq.heappush(self._heap, event)
+        heapq.heappush(self._heap, (t_ns, priority, self._sequence, event))
         return event
 
     def cancel(self, event: Event | None) -> None:
@@ -62,14 +63,14 @@ class Agenda:
 
     def next_ns(self) -> int | None:
         """Time of the next event; None when there is none."""
-        while self._heap and self._heap[0].cancelled:
+        while self._heap and self._heap[0][-1].cancelled:
             heapq.heappop(self._heap)
-        return self._heap[0].t_ns if self._heap else None
+        return self._heap[0][0] if self._heap else None
 
     def pop_until(self, now_ns: int) -> Event | None:
         """Take the next event at or before a time; None when there is none."""
         t_ns = self.next_ns()
-        return heapq.heappop(self._heap) if t_ns is not None and t_ns <= now_ns else None
+        return heapq.heappop(self._heap)[-1] if t_ns is not None and t_ns <= now_ns else None
 
 
 class Clock:

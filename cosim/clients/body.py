@@ -12,6 +12,8 @@ from cosim.words import WORDS
 
 Message = dict[str, object]
 
+_IMAGE = "{image}"
+
 
 def text_of(prompt_tokens: int, rng: np.random.Generator) -> str:
     """A text of so many words; each is one token of a synthetic model."""
@@ -22,10 +24,13 @@ def chat_body(*, model: str, text: str, output_tokens: int, seed: int, jpeg: byt
     """A streamed chat completion of one message, with a picture if there is one."""
     content: object = text
     if jpeg is not None:
-        url = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
-        content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
+        content = [{"type": "image_url", "image_url": {"url": _IMAGE}}, {"type": "text", "text": text}]
     messages = [{"role": "user", "content": content}]
-    return conversation_body(model=model, messages=messages, output_tokens=output_tokens, seed=seed)
+    body = conversation_body(model=model, messages=messages, output_tokens=output_tokens, seed=seed)
+    if jpeg is None:
+        return body
+    # Base64 needs no escapes: put in last, it is not searched for any. The picture stands before all text.
+    return body.replace(_IMAGE.encode(), b"data:image/jpeg;base64," + base64.b64encode(jpeg), 1)
 
 
 def conversation_body(*, model: str, messages: Sequence[Message], output_tokens: int, seed: int) -> bytes:

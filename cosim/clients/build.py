@@ -10,10 +10,11 @@ from cosim.clients.base import Client
 from cosim.clients.chat import ChatClient
 from cosim.clients.dialogue import DialogueClient, Pace
 from cosim.clients.frames import FramesClient
-from cosim.clients.images import FolderFrames, FrameSource, SyntheticFrames
+from cosim.clients.images import FolderFrames, FrameSource, KeptFrames, SyntheticFrames
 from cosim.clients.talk import Talk, drawn_talks, drawn_turns, recorded_talks, recorded_turns
 from cosim.clients.trace import TraceClient
 from cosim.clients.trace_store import StoredTrace
+from cosim.entry_store import EntryStore
 from cosim.scenario.arrivals import ClosedLoop
 from cosim.scenario.clients import Chat, ClientGroup, Frames
 from cosim.scenario.dialogue import Dialogue
@@ -34,12 +35,14 @@ def build_clients(
     end_ns: int,
     models: Mapping[str, str],
     images: bool,
+    kept_frames: EntryStore | None = None,
     traces: Mapping[str, StoredTrace] = MappingProxyType({}),
     conversations: Mapping[str, Sequence[Conversation]] = MappingProxyType({}),
 ) -> list[Client]:
     """Clients of every group. `models`: tier -> model name in requests. `images` False: a replay needs no picture.
 
-    `traces`, `conversations`: by name of the group.
+    `kept_frames`: where synthetic frames are kept between runs, if they are. `traces`, `conversations`: by name of the
+    group.
     """
     clients: list[Client] = []
     for group in groups:
@@ -48,7 +51,7 @@ def build_clients(
             clients += [TraceClient(group, k, seed=seed, model=model, trace=trace) for k in range(group.count)]
         else:
             recorded = conversations.get(group.name, ())
-            clients += _build(group, recorded, seed, end_ns, models, images=images)
+            clients += _build(group, recorded, seed, end_ns, models, images=images, kept_frames=kept_frames)
     return clients
 
 
@@ -60,13 +63,14 @@ def _build(
     models: Mapping[str, str],
     *,
     images: bool,
+    kept_frames: EntryStore | None,
 ) -> list[Client]:
     last_ns = end_ns if group.leave is None else min(end_ns, group.leave)
     clients: list[Client] = []
     for index, name in enumerate(client_names(group)):
         start_ns, model = group.joins_at(index), models[group.tier]
         if isinstance(group, Frames):
-            source = _source(group, name, seed) if images else None
+            source = _source(group, name, seed, kept_frames) if images else None
             clients.append(
                 FramesClient(group, index, seed=seed, start_ns=start_ns, end_ns=last_ns, model=model, source=source)
             )
@@ -102,7 +106,7 @@ def _sessions(
     return Pace(think_ns, think_ns, group.arrivals.think), recorded_talks(group, recorded, index, seed)
 
 
-def _source(group: Frames, client: str, seed: int) -> FrameSource | None:
+def _source(group: Frames, client: str, seed: int, kept: EntryStore | None) -> FrameSource | None:
     if group.folder is not None:
         frames = FolderFrames(Path(group.folder))
         if not len(frames):
@@ -111,6 +115,7 @@ def _source(group: Frames, client: str, seed: int) -> FrameSource | None:
     if group.image is None:
         return None
     image = group.image
-    return SyntheticFrames(
+    source = SyntheticFrames(
         width=image.width, height=image.height, quality=image.quality, detail=image.detail, seed=seed, client=client
     )
+    return source if kept is None else KeptFrames(source, kept, {**image.model_dump(), "seed": seed, "client": client})

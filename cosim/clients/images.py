@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from cosim.clients.streams import stream
+from cosim.entry_store import EntryStore
 
 
 class FrameSource(Protocol):
@@ -26,30 +31,61 @@ class SyntheticFrames:
     """
 
     def __init__(self, *, width: int, height: int, quality: int, detail: float, seed: int, client: str) -> None:
-        from PIL import Image
-
-        self._image = Image
+        self._shape = (height, width)
         self._quality = quality
-        rng = stream(seed, "frames", client)
-        noise = rng.integers(0, 256, (height, width, 3), dtype=np.uint8).astype(np.float32)
+        self._detail = detail
+        self._rng = stream(seed, "frames", client)
+
+    @cached_property
+    def _scene(self) -> tuple[npt.NDArray[np.uint8], tuple[int, int]]:
+        """The scene, and by how much it is shifted from frame to frame."""
+        height, width = self._shape
+        noise = self._rng.integers(0, 256, (height, width, 3), dtype=np.uint8).astype(np.float32)
         ramp = np.linspace(0, 255, width, dtype=np.float32)[None, :, None]
-        hue = rng.uniform(0.3, 1.0, 3).astype(np.float32)
-        self._scene = np.clip(detail * noise + (1 - detail) * ramp * hue, 0, 255).astype(np.uint8)
-        self._shifts = rng.integers(1, 97, 2)
+        hue = self._rng.uniform(0.3, 1.0, 3).astype(np.float32)
+        scene = np.clip(self._detail * noise + (1 - self._detail) * ramp * hue, 0, 255).astype(np.uint8)
+        down, right = self._rng.integers(1, 97, 2)
+        return scene, (int(down), int(right))
 
     def jpeg(self, index: int) -> bytes:
         """The encoded frame; equal arguments give equal bytes with one version of the encoder."""
-        down, right = (int(shift) * (index + 1) for shift in self._shifts)
-        pixels = np.roll(self._scene, (down % self._scene.shape[0], right % self._scene.shape[1]), (0, 1))
+        from PIL import Image
+
+        scene, (down, right) = self._scene
+        shift = (down * (index + 1) % scene.shape[0], right * (index + 1) % scene.shape[1])
+        pixels = np.roll(scene, shift, (0, 1))
         # A counter in the corner: shifts repeat after some thousand frames.
         side = 8 if pixels.shape[1] >= 8 * 32 else 4
         bits = np.unpackbits(np.array([index], dtype=">u4").view(np.uint8)) * np.uint8(255)
-        bits.resize(-(-bits.size // (pixels.shape[1] // side)), pixels.shape[1] // side)
-        squares = bits.repeat(side, axis=0).repeat(side, axis=1)
+        per_row = pixels.shape[1] // side
+        rows = np.zeros((-(-bits.size // per_row), per_row), np.uint8)
+        rows.flat[: bits.size] = bits
+        squares = rows.repeat(side, axis=0).repeat(side, axis=1)
         pixels[: squares.shape[0], : squares.shape[1]] = squares[:, :, None]
         buffer = io.BytesIO()
-        self._image.fromarray(pixels).save(buffer, "JPEG", quality=self._quality)
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=self._quality)
         return buffer.getvalue()
+
+
+class KeptFrames:
+    """Frames of a source that are kept between runs. `key` says all that they depend on but their number."""
+
+    def __init__(self, source: FrameSource, store: EntryStore, key: Mapping[str, object]) -> None:
+        import PIL
+
+        self._source = source
+        self._store = store
+        code = Path(__file__).read_text()
+        self._key = json.dumps([key, code, PIL.__version__, np.__version__], sort_keys=True, default=repr).encode()
+
+    def jpeg(self, index: int) -> bytes:
+        """The encoded frame."""
+        key = self._key + str(index).encode()
+        kept = self._store.get(key)
+        if kept is None:
+            kept = self._source.jpeg(index)
+            self._store.put(key, kept)
+        return kept
 
 
 class FolderFrames:

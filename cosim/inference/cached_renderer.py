@@ -20,7 +20,7 @@ from vllm.inputs.engine import mm_input
 from vllm.multimodal.inputs import MultiModalKwargsItem, PlaceholderRange
 from vllm.renderers.online_renderer import OnlineRenderer
 
-from cosim.inference.entry_store import EntryStore
+from cosim.entry_store import EntryStore
 
 # A request with other fields (tools, templates, echo, ...) is rendered each time.
 _PLAIN_FIELDS = {"messages", "max_tokens", "max_completion_tokens", "min_tokens", "ignore_eos", "stream", "n"}

@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from cosim.bridge.engine_messages import ConfigModel
+from cosim.entry_store import user_cache
 from cosim.inference import image_processor, synthetic_tokenizer
-from cosim.inference.model_folder import made_once, user_cache
+from cosim.inference.model_folder import made_once
 from cosim.words import WORDS
 
 # What stands for each special token of a published tokenizer; ours has no beginning of sequence.

@@ -27,10 +27,9 @@ from cosim.bridge.engine_messages import (
 from cosim.bridge.errors import MessageError
 from cosim.bridge.messages import PROTOCOL_VERSION
 from cosim.bridge.peer import serve
+from cosim.entry_store import EntryStore, user_cache
 from cosim.inference import config_model, cpu_generators, synthetic_model, vllm_arguments
 from cosim.inference.conditions import ConditionsMeter
-from cosim.inference.entry_store import EntryStore
-from cosim.inference.model_folder import user_cache
 from cosim.inference.vllm_engine import SteppedEngine
 from cosim.profile import synthetic_config
 from cosim.words import WORDS

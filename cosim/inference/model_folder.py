@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-
-
-def user_cache() -> Path:
-    """What cosim keeps between runs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cosim"
 
 
 def made_once(folder: Path, write: Callable[[Path], None]) -> Path:

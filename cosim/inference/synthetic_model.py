@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cosim.bridge.engine_messages import SyntheticModel
+from cosim.entry_store import user_cache
 from cosim.inference import image_processor, synthetic_tokenizer
-from cosim.inference.model_folder import made_once, user_cache
+from cosim.inference.model_folder import made_once
 from cosim.profile import synthetic_config
 from cosim.profile.synthetic_config import (
     ARCHITECTURES,

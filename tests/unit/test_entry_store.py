@@ -7,7 +7,7 @@ import os
 import random
 from pathlib import Path
 
-from cosim.inference.entry_store import EntryStore
+from cosim.entry_store import EntryStore
 
 LARGE = 1 << 30
 SHARDS = 256

@@ -1,4 +1,4 @@
-"""A bounded store of small files in the user's cache, shared by processes; an entry that is damaged is not there."""
+"""What cosim keeps between runs: the user's cache, and bounded stores of small files in it, shared by processes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ _SHARDS = 256
 _WRITES_BETWEEN_COUNTS = 16
 
 
-class EntryStore:
-    """Bytes by key. `limit_bytes` of disk space; beyond it the entries that were not used for longest go.
+def user_cache() -> Path:
+    """The folder of what can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cosim"
 
-    Entries are spread over 256 folders by key and each has its share of the limit, so that a count reads few files.
-    Nothing is raised for a file system that does not let us write: what is not kept is made again.
+
+class EntryStore:
+    """Bytes by key; an entry that is damaged is not there.
+
+    `limit_bytes` of disk space; beyond it the entries that were not used for longest go. Entries are spread over 256
+    folders by key and each has its share of the limit, so that a count reads few files. Nothing is raised for a file
+    system that does not let us write: what is not kept is made again.
     """
 
     def __init__(self, folder: Path, *, limit_bytes: int) -> None:
