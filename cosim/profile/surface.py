@@ -54,8 +54,10 @@ class Surface:
         positive = np.where(self.shapes > 0, self.shapes, np.inf).min(axis=0)
         self._scale: list[float] = np.where(np.isfinite(positive), positive, 1.0).tolist()
         self._points = np.log1p(self.shapes / self._scale)
-        self._largest = [one for one in merged if not any(_covers(other, one) and other != one for other in merged)]
-        self._smallest = [one for one in merged if not any(_covers(one, other) and other != one for other in merged)]
+        # Each shape covers itself; one that nothing else covers, or that covers nothing else, is at the edge.
+        covers = (self.shapes[:, None, :] >= self.shapes[None, :, :]).all(axis=2)
+        self._largest: list[Shape] = [tuple(shape) for shape in self.shapes[covers.sum(axis=0) == 1].tolist()]
+        self._smallest: list[Shape] = [tuple(shape) for shape in self.shapes[covers.sum(axis=1) == 1].tolist()]
         self._last_neighbour = min(NEIGHBOURS, len(merged)) - 1
         self._trend = self._fit_trend()
         self._least = LEAST_TREND * float(self.medians.min())
