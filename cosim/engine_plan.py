@@ -62,6 +62,8 @@ class EnginePlan:
     def steps_from(self) -> str:
         """What its steps' durations come from, for a reader."""
         settings = self.settings
+        if self.recorded_hardware is not None:
+            return "repeated from a recorded run"
         if isinstance(settings, StubSettings):
             return "constant times of the scenario"
         if isinstance(settings, ReplaySettings):

@@ -265,6 +265,8 @@ def made_up_run(directory: Path, seconds: int = 60, seed: int = 1) -> Path:
         for second in range(seconds):
             writer.gauge(second * S, "edge", "num_requests_running", {"tier": "edge"}, float(second % 3))
             writer.gauge(second * S, "edge", "num_requests_waiting", {"tier": "edge"}, float(second % 5 == 0))
+            writer.gauge(second * S, "edge", "kv_cache_usage_perc", {}, second % 10 / 10)
+            writer.gauge(second * S, "edge", "num_preemptions", {}, float(min(second, 3)))
             for ue in ("cam-edge-0", "cam-cloud-0"):
                 labels = {"direction": "up", "ue": ue}
                 writer.gauge((second + 1) * S, "access", "link_bytes", labels, 40_000.0)

@@ -1,4 +1,4 @@
-"""Tracks of the time line: steps and queues of each engine."""
+"""Tracks of the time line: steps, queues and gauges of each engine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from cosim.clock import NS_PER_MS, NS_PER_S
+from cosim.results.engine_gauges import EngineGauges
 from cosim.results.records import StepRecord, StepsLine
 from cosim.results.series import Grid, Held
 from cosim.results.store import Samples
@@ -48,15 +49,21 @@ class _Steps:
 
 
 def engine_tracks(
-    steps: Iterable[StepsLine], queues: dict[str, dict[str, Held]], order: list[str], grid: Grid, end_ns: int
+    steps: Iterable[StepsLine],
+    queues: dict[str, dict[str, Held]],
+    gauges: EngineGauges,
+    order: list[str],
+    grid: Grid,
+    end_ns: int,
 ) -> tuple[list[Track], list[str]]:
-    """Steps and queues of each engine, in this order, others after it; MAX_ENGINES engines at most.
+    """Steps, queues and gauges of each engine, in this order, others after it; MAX_ENGINES engines at most.
 
     Steps are drawn one by one while the run has at most MAX_STEPS, then as the busy share of each bin.
     """
     found, exact = _read(steps, grid, end_ns)
-    engines = [name for name in order if name in found or name in queues]
-    engines += sorted(({*found} | {*queues}) - set(engines))
+    known = {*found} | {*queues} | gauges.engines
+    engines = [name for name in order if name in known]
+    engines += sorted(known - set(engines))
     notes = []
     if len(engines) > MAX_ENGINES:
         notes.append(f"The first {MAX_ENGINES} of {len(engines)} engines are drawn.")
@@ -69,6 +76,7 @@ def engine_tracks(
             tracks.append(_step_track(name, found[name], grid, end_ns, exact=exact))
         depths, binned = _queue_track(name, queues.get(name, {}), end_ns)
         tracks += [depths] if depths else []
+        tracks += gauges.tracks(name)
         if binned and not any("queue" in note for note in notes):
             notes.append(f"Long series of queue depths are drawn as least to greatest in bins of {_width(grid)}.")
     return tracks, notes

@@ -8,6 +8,7 @@ from html import escape
 
 from cosim.clock import NS_PER_S
 from cosim.results.charts import shorten, text, ticks
+from cosim.results.engine_gauges import GAUGE_COLOURS, GAUGES, EngineGauges
 from cosim.results.engine_tracks import QUEUES, STEP_COLOURS, engine_tracks, queue_series
 from cosim.results.link_tracks import LINK_COLOURS, METRICS, LinkSeries
 from cosim.results.population import Population
@@ -26,16 +27,16 @@ HEADING = 20
 GAP = 7
 LABEL_LETTERS = 24
 
-SAMPLED = (*QUEUES, *METRICS, *RADIO_METRICS)
+SAMPLED = (*QUEUES, *GAUGES, *METRICS, *RADIO_METRICS)
 KEYS = {
     "requests": OUTCOME_COLOURS,
-    "engines": {**STEP_COLOURS, **dict(QUEUES.values())},
+    "engines": {**STEP_COLOURS, **dict(QUEUES.values()), **GAUGE_COLOURS},
     "radio": RADIO_COLOURS,
     "links": LINK_COLOURS,
 }
 HEADINGS = {
     "requests": "Requests, from scheduled time to end",
-    "engines": "Engines: steps, and how many requests run and wait",
+    "engines": "Engines: steps, how many requests run and wait, KV cache and queue time",
     "radio": "Radio in windows of 0.1 s, by UE",
     "links": "Links: rate in windows of 0.1 s",
 }
@@ -74,15 +75,17 @@ def timeline(
     links = LinkSeries(end_ns)
     radio = RadioSeries(end_ns, population.clients, kpi_interval_ns)
     queues: dict[str, dict[str, Held]] = {}
+    gauges = EngineGauges(grid, end_ns)
     for sample in samples:
         links.add(sample)
         radio.add(sample)
         queue_series(queues, sample, grid)
+        gauges.add(sample)
     groups: dict[str, list[Track]] = {}
     notes: list[str] = []
     for name, (tracks, remarks) in {
         "requests": request_tracks(population, grid),
-        "engines": engine_tracks(steps, queues, engines, grid, end_ns),
+        "engines": engine_tracks(steps, queues, gauges, engines, grid, end_ns),
         "radio": radio_tracks(radio, population, grid, end_ns),
         "links": links.tracks(grid),
     }.items():

@@ -252,7 +252,7 @@ def test_samples_are_read_part_by_part_in_order(tmp_path: Path) -> None:
     for k in range(5):
         writer.add(k * S, "edge", "num_requests_running", {}, float(k))
         writer.add(k * S, "access", "link_bytes", {"ue": "b", "direction": "up"}, 2.0 * k)
-        writer.add(k * S, "edge", "kv_cache_usage_perc", {}, 0.5)
+        writer.add(k * S, "edge", "prefix_cache_hits", {}, 0.5)
     writer.close()
     found: dict[tuple[str, str, str], list[tuple[int, float]]] = {}
     for sample in read_samples(tmp_path, SAMPLED):
