@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cosim.bridge.child import Runtime
-from cosim.bridge.engine_messages import EngineSpec, HubModel, ProfiledExecutor, Signature, SyntheticModel
+from cosim.bridge.engine_messages import ConfigModel, EngineSpec, HubModel, ProfiledExecutor, Signature, SyntheticModel
 from cosim.inference.base import Engine, RenderResult, StepResult
 from cosim.inference.vllm import EngineHost, VllmEngine
 from cosim.words import WORDS
@@ -26,13 +26,13 @@ def vision_model() -> SyntheticModel:
     return SyntheticModel("qwen2_5_vl", 128, 2, 128, 2, 2048, 0)
 
 
-def spec(name: str, model: SyntheticModel | HubModel | None = None, **args: object) -> EngineSpec:
+def spec(name: str, model: SyntheticModel | ConfigModel | HubModel | None = None, **args: object) -> EngineSpec:
     return EngineSpec(name, model or text_model(), MODEL, args, tls=True)
 
 
 def profiled(
     name: str,
-    model: SyntheticModel | HubModel | None = None,
+    model: SyntheticModel | ConfigModel | HubModel | None = None,
     *,
     kv_cache_bytes: int = 1 << 26,
     async_scheduling: bool = False,
