@@ -19,11 +19,12 @@ from typing import NamedTuple, TypeVar
 from cosim.profile.records import Grid
 
 DECODE = "decode"
-DECODE_STEPS = 4
+# The first follows a prefill and is slower (caches), as one in some of a run's is.
+DECODE_STEPS = 8
 # Few, so that the context has not grown much when the last of them is measured.
 MOST_POINTS_OF_A_BED = 5
 # Tokens that each sequence of a bed gets, with room for prompts that take several steps.
-BED_TOKENS = DECODE_STEPS + 4 * MOST_POINTS_OF_A_BED
+BED_TOKENS = DECODE_STEPS + 3 * MOST_POINTS_OF_A_BED
 CONTEXT_FACTOR = 4.0
 # Words that are asked of an image, the chat template's among them.
 IMAGE_TEXT_TOKENS = 24
@@ -57,8 +58,8 @@ class Limits:
 
     @property
     def longest_prompt(self) -> int:
-        """Of a prompt that is prefilled in one step and answered with a token."""
-        return min(self.max_num_batched_tokens, self.max_model_len - 1)
+        """Of a prompt that is prefilled in one step and answered with two tokens."""
+        return min(self.max_num_batched_tokens, self.max_model_len - 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +362,7 @@ def _fits(limits: Limits, place: _Place, point: Point) -> bool:
     tokens = place.decodes + _tokens(point)
     return (
         place.decodes + len(point.prompts) <= limits.max_num_seqs
-        and all(prompt.context + prompt.tokens < limits.max_model_len for prompt in point.prompts)
+        and all(prompt.context + prompt.tokens + 2 <= limits.max_model_len for prompt in point.prompts)
         and (tokens <= limits.max_num_batched_tokens or point.overfull)
         and kv_tokens <= limits.kv_cache_tokens * FULL_SHARE
     )

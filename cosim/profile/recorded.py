@@ -5,7 +5,8 @@ only prefill, and mixed ones. Features, none of which can make a step shorter:
 
 * of every batch: its tokens, padded to the next CUDA-graph size where a graph is used;
 * of prefills: sequences, pairs of query and key of their attention, encoder tokens, images;
-* of decodes: sequences, their context tokens.
+* of decodes: their context tokens, and in a mixed batch all its sequences: as the engine has so many seats, of which
+  either takes one, the batches with every seat taken bound all others.
 """
 
 from __future__ import annotations
@@ -98,10 +99,12 @@ class RecordedProfile:
             signature.encoder_tokens,
             signature.images,
         )
-        decode = (signature.decode_sequences, signature.decode_context_tokens)
         if family == "decode":
-            return (tokens, decode[1])
-        return (tokens, *prefill) if family == "prefill" else (tokens, *prefill, *decode)
+            return (tokens, signature.decode_context_tokens)
+        if family == "prefill":
+            return (tokens, *prefill)
+        sequences = signature.prefill_sequences + signature.decode_sequences
+        return (tokens, *prefill, sequences, signature.decode_context_tokens)
 
 
 def family_of(signature: Signature) -> Family:

@@ -59,11 +59,13 @@ class Drive:
         try:
             self._until_started(sequences)
             for _ in range(DECODE_STEPS if bed.decodes else 0):
-                self._decode(bed)
+                step = self._step()
+                if bed.decode is not None:
+                    self._take(bed, bed.decode, step)
             for point in bed.points:
                 self._add(bed, point)
                 if bed.decodes:
-                    self._decode(bed)
+                    self._step()
         finally:
             for name in sequences:
                 self._engine.abort(name)
@@ -94,17 +96,12 @@ class Drive:
         while left:
             left -= next(steps).tokens.keys()
 
-    def _decode(self, bed: Bed) -> None:
-        """A step of the bed's sequences alone."""
-        step = self._step()
-        if bed.decode is not None:
-            self._take(bed, bed.decode, step)
-
     def _add(self, bed: Bed, point: Point) -> None:
         """Prefill a point's prompts; the step that ends it is the one that is measured."""
         # Alone, an answer has a second and last chunk, as most have; beside decodes it would change their number.
         output_tokens = 1 if bed.decodes else 2
         try:
+            self._prime(point)
             left = {self._start(self._asked(prompt, output_tokens)) for prompt in point.prompts}
         except EngineRefusal:
             return
@@ -117,6 +114,14 @@ class Drive:
             left -= {name for name, tokens in step.tokens.items() if tokens.finish_reason is not None}
         if measured is not None:
             self._take(bed, point, measured)
+
+    def _prime(self, point: Point) -> None:
+        """Serve prompts once that are to be known up to their last block, the template's end with them."""
+        keep, self._keep = self._keep, False
+        for prompt in point.prompts:
+            if self._limits.prefix_caching and prompt.context and prompt.tokens <= self._limits.block_size:
+                self._until_started([self._start(self._asked(prompt, 1))])
+        self._keep = keep
 
     def _asked(self, prompt: Prompt, output_tokens: int) -> Asked:
         self._new_tokens += prompt.tokens
