@@ -11,7 +11,7 @@ from cosim.bridge.engine_messages import ConfigModel
 from cosim.inference.vllm import EngineHost
 from cosim.profile.models import read_config
 from tests.live.test_vllm_images import frame, words
-from tests.live.vllm_host import Chat, count, engine, finish, profiled, running_host, spec, start
+from tests.live.vllm_host import Chat, count, engine, finish, profiled, running_host, sizes, spec, start
 
 pytestmark = pytest.mark.vllm
 
@@ -39,10 +39,11 @@ def test_weights_are_made_up_and_prompts_are_the_same_tokens_without_any(host: E
     chat = Chat("r", [words(50)], 6)
     executed, charged = engine(host, "executed"), engine(host, "charged")
     assert [start(executed, chat)[0].prompt_tokens] == [start(charged, chat)[0].prompt_tokens]
-    for target in (executed, charged):
-        steps = finish(target, "r")
-        assert count(steps, "r") == len(steps) == 6
-        assert all(step.tokens["r"].n_bytes > 0 for step in steps)
+    answers = [finish(target, "r") for target in (executed, charged)]
+    assert [count(steps, "r") for steps in answers] == [6, 6]
+    # Whichever of 128,256 ids is sampled says something: without a text a chunk is smaller than that of any word.
+    least, word = (min(sizes(steps, "r")[1:-1]) for steps in answers)
+    assert least >= word
     resolved = host.wait_ready().resolved
     assert resolved["executed"]["parameters"] is None
     assert (resolved["executed"]["executor"], resolved["charged"]["executor"]) == ("uni", "profiled")
