@@ -51,6 +51,10 @@ class ProfiledExecutor(Executor):  # type: ignore[misc]  # vLLM's classes are no
         return True
 
     def _init_executor(self) -> None:
+        if self.parallel_config.world_size > 1 or self.speculative_config is not None or self.lora_config is not None:
+            raise ValueError(
+                "a profile is of one device, without speculative decoding and LoRA; leave those out of args"
+            )
         self._words = word_ids(cached_tokenizer_from_config(self.model_config))
         self._answers: dict[str, _Answer] = {}
         self._output: ModelRunnerOutput | None = None

@@ -130,9 +130,10 @@ def _make_profiled_config(
     The CPU build's platform has a say in each configuration (vllm/platforms/cpu.py, check_and_update_config). Of what
     it changes, the scheduler sees the block size (given, so it is kept), asynchronous scheduling (it is switched off
     whatever was asked for) and the memory of VLLM_CPU_KVCACHE_SPACE; the latter two are set again here. The rest is of
-    workers and compilation, of which there are none. Defaults of batch sizes differ as well (EngineArgs): those of the
-    hardware that is stood for come with the executor. vLLM's second model runner, which GPUs have and which needs
-    triton, is told of a resumed request in another list and schedules no differently on one device.
+    workers and compilation, of which there are none, and of latent attention, which the executor refuses. Defaults of
+    batch sizes differ as well (EngineArgs): those of the hardware that is stood for come with the executor. vLLM's
+    second model runner, which GPUs have and which needs triton, is told of a resumed request in another list and
+    schedules no differently on one device.
     """
     from vllm.engine.arg_utils import EngineArgs
 

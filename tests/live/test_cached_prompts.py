@@ -11,8 +11,8 @@ import pytest
 
 from cosim.inference.base import EngineRefusal, RenderResult, StepResult
 from cosim.inference.vllm import EngineHost
-from tests.live.test_vllm_images import frame, words
-from tests.live.vllm_host import Chat, engine, finish, profiled, running_host, spec, start, vision_model
+from tests.live.test_vllm_images import words
+from tests.live.vllm_host import Chat, engine, finish, frame, profiled, running_host, spec, start, vision_model
 
 pytestmark = pytest.mark.vllm
 

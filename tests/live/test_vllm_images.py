@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from cosim.inference.base import EngineRefusal
 from cosim.inference.vllm import EngineHost
@@ -17,6 +13,7 @@ from tests.live.vllm_host import (
     count,
     engine,
     finish,
+    frame,
     prefill,
     running_host,
     sizes,
@@ -34,14 +31,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHost]:
     engines = (spec("eye", vision_model()), spec("two", vision_model(), limit_mm_per_prompt={"image": 2, "video": 0}))
     with running_host(tmp_path_factory.mktemp("host"), *engines) as running:
         yield running
-
-
-def frame(seed: int, width: int = 320, height: int = 240) -> dict[str, object]:
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=80)
-    url = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
-    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def words(n_words: int) -> dict[str, object]:

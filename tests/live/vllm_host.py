@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from cosim.bridge.child import Runtime
 from cosim.bridge.engine_messages import ConfigModel, EngineSpec, HubModel, ProfiledExecutor, Signature, SyntheticModel
@@ -76,6 +81,15 @@ def engine(host: EngineHost, name: str, *, time_scale: float = 1.0) -> VllmEngin
 
 def text(n_words: int, *, first: int = 0) -> str:
     return " ".join(WORDS[(first + index) % len(WORDS)] for index in range(n_words))
+
+
+def frame(seed: int, width: int = 320, height: int = 240) -> dict[str, object]:
+    """An image part of a message: noise."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=80)
+    url = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 @dataclass
