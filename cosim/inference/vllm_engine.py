@@ -235,7 +235,8 @@ class SteppedEngine:
     def _process(self, outputs: Any, tokens: dict[str, Tokens]) -> None:
         from vllm.v1.metrics.stats import IterationStats
 
-        statistics = IterationStats() if self.llm.log_stats and outputs.outputs else None
+        # A server keeps these for its metrics: a part of its egress where that is measured, else of no use.
+        statistics = IterationStats() if self._meter is not None and self.llm.log_stats and outputs.outputs else None
         for output in outputs.outputs:
             served = self._served.get(output.request_id)
             if served is None:

@@ -101,6 +101,8 @@ def conversation() -> dict[int, list[Chat]]:
         0: [Chat("long", text(140), 40, greedy), Chat("short", text(5, first=3), 60, greedy)],
         3: [Chat("later", text(60, first=50), 70, greedy)],
         90: [Chat("again", text(140), 30, greedy), Chat("third", text(50, first=20), 90, greedy)],
+        # Preempted with an answer so long that it is prefilled again in two batches.
+        91: [Chat("fourth", text(5, first=30), 200, greedy)],
     }
 
 
@@ -115,6 +117,8 @@ def test_batches_are_those_of_an_executed_engine_step_by_step(host: EngineHost) 
     assert executed[-1].gauges["num_preemptions"] > 0
     assert outcomes(executed)["again"][2] == 128
     assert executed[0].signature.prefill_tokens == 64
+    again = [step.scheduled["fourth"] for step in executed[100:] if step.scheduled.get("fourth", 0) > 1]
+    assert sum(again) > 64
 
 
 def test_asynchronous_scheduling_changes_batches_and_not_outcomes(host: EngineHost) -> None:
@@ -127,6 +131,7 @@ def test_asynchronous_scheduling_changes_batches_and_not_outcomes(host: EngineHo
     assert steps[-1].gauges["num_preemptions"] > 0
     # One batch a step: what is in it is what was computed in it.
     for step in steps:
+        assert step.scheduled
         tokens = step.signature.prefill_tokens + step.signature.decode_sequences
         assert tokens == sum(step.scheduled.values())
         assert set(step.tokens) <= set(step.scheduled)
