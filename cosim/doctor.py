@@ -51,6 +51,7 @@ def checks() -> list[Check]:
         check_docker,
         check_tun,
         check_curve,
+        check_rooflines,
     )
     # Some ask other programs, which take their time; together they take as long as the slowest.
     with ThreadPoolExecutor(len(probes)) as pool:
@@ -197,6 +198,14 @@ def check_curve() -> Check:
         what = "ZeroMQ was built without CURVE; needed only for cosim engine-host"
         return Check("engine hosts", None, what, "pip install --force-reinstall --only-binary :all: pyzmq")
     return Check("engine hosts", True, f"ZeroMQ {zmq.zmq_version()} with CURVE")
+
+
+def check_rooflines() -> Check:
+    """Hardware that an engine can be charged for without it."""
+    from cosim.profile.hardware_file import SHIPPED
+
+    names = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+    return Check("rooflines", bool(names), f"{', '.join(names)} and slices of them (executor: profiled)")
 
 
 def torch_cuda() -> str | None:

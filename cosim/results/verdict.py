@@ -254,7 +254,7 @@ def _extrapolation(evidence: Evidence) -> list[str]:
         ]
         if outside and name not in evidence.allow_extrapolated:
             reasons.append(
-                f"tier {name}: {', '.join(outside)} lie outside what its profile measured (`extrapolated`"
+                f"tier {name}: {', '.join(outside)} lie outside what its profile measured (source `extrapolated`"
                 f"{_largest(coverage)}); profile a larger grid (`cosim profile`), execute the engine, or allow it by "
                 f"name: validity.allow_extrapolated: [{name}]"
             )

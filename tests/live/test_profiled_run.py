@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,10 +68,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made_up_profile.write(folder / "p.jsonl", made_up_profile.lines(VISION_MODEL))
     near = write(folder, "20ms")
     for name, file in [("a", near), ("b", near), ("far", write(folder, "90ms"))]:
-        done = cosim("run", file, "-o", folder / name)
         # A prompt that is refused for its length is longer than what was measured.
-        assert done.returncode == 4, done.stdout + done.stderr
-        assert "source `extrapolated`" in done.stdout
+        allowed = name == "b"
+        options = ("--set", "validity.allow_extrapolated=[edge]") * allowed
+        done = cosim("run", file, "-o", folder / name, *options)
+        assert done.returncode == (0 if allowed else 4), done.stdout + done.stderr
     return folder
 
 
@@ -82,6 +84,20 @@ def lines(directory: Path, kind: str | None = None) -> list[dict[str, Any]]:
 def test_a_profiled_run_is_the_same_every_time(folder: Path) -> None:
     for name in ("requests.jsonl", "steps.jsonl"):
         assert (folder / "a" / name).read_bytes() == (folder / "b" / name).read_bytes()
+
+
+def test_what_leaves_the_measured_range_is_invalid_unless_allowed_by_name(folder: Path) -> None:
+    refused, allowed = (json.loads((folder / name / "summary.json").read_text()) for name in ("a", "b"))
+    (reason,) = refused["reasons"]
+    assert re.match(r"tier edge: \d+ of \d+ front ends lie outside what its profile measured \(source", reason)
+    assert reason.endswith("allow it by name: validity.allow_extrapolated: [edge]")
+    assert (allowed["verdict"], allowed["reasons"]) == ("VALID", [])
+    said = {text.partition(":")[0]: text for text in allowed["qualifiers"]}
+    assert "(allowed by validity.allow_extrapolated)" in said["tier edge"]
+    assert said["tier cloud"] == (
+        "tier cloud: every step drawn by seed from what a profile of made-up CPU float32 measured, none was executed; "
+        "front end and egress likewise"
+    )
 
 
 def test_nothing_of_it_was_measured(folder: Path) -> None:
@@ -160,7 +176,10 @@ def test_replay_without_vllm_and_without_the_profile_is_byte_identical(folder: P
         done = cosim("replay", folder / "a", "-o", tmp_path / "again", env=environment)
     finally:
         (folder / "gone.jsonl").rename(folder / "p.jsonl")
-    assert done.returncode in (0, 4), done.stderr
+    assert done.returncode == 4, done.stderr
+    repeated = json.loads((tmp_path / "again" / "summary.json").read_text())
+    assert repeated["reasons"] == json.loads((folder / "a" / "summary.json").read_text())["reasons"]
+    assert all("repeats a recording: every step drawn by seed" in text for text in repeated["qualifiers"])
     assert (folder / "a" / "requests.jsonl").read_bytes() == (tmp_path / "again" / "requests.jsonl").read_bytes()
 
 

@@ -154,9 +154,9 @@ def leaving(recorded: StepSource | None = None) -> list[Line]:
 def test_what_leaves_the_measured_range_is_a_reason_with_its_shape(tmp_path: Path) -> None:
     summary = run(tmp_path, leaving())
     assert summary["reasons"] == [
-        "tier edge: 1 of 20 steps, 1 of 20 chunks of egress lie outside what its profile measured (`extrapolated`; "
-        "decode_sequences up to 12, inside up to 8); profile a larger grid (`cosim profile`), execute the engine, or "
-        "allow it by name: validity.allow_extrapolated: [edge]"
+        "tier edge: 1 of 20 steps, 1 of 20 chunks of egress lie outside what its profile measured (source "
+        "`extrapolated`; decode_sequences up to 12, inside up to 8); profile a larger grid (`cosim profile`), execute "
+        "the engine, or allow it by name: validity.allow_extrapolated: [edge]"
     ]
     assert headline(summary["tiers"]) == "profiled: edge 95 %; extrapolated: edge 5 %"
     assert cell(summary["tiers"]["edge"]) == "profiled 95%"
@@ -170,7 +170,7 @@ def test_a_shape_that_exceeds_none_by_itself_is_told_whole(tmp_path: Path) -> No
     ]
     (reason,) = run(tmp_path, lines)["reasons"]
     assert "1 of 2 front ends" in reason
-    assert "(`extrapolated`; decode_sequences up to 8; context_tokens up to 800)" in reason
+    assert "(source `extrapolated`; decode_sequences up to 8; context_tokens up to 800)" in reason
 
 
 def test_it_is_valid_when_allowed_by_name(tmp_path: Path) -> None:

@@ -15,7 +15,13 @@ from cosim.check import Check
 def test_every_check_answers_on_this_machine() -> None:
     names = [check.name for check in doctor.checks()]
     assert names[:4] == ["python", "compiler", "ns-3", "ns-3 library"]
-    assert len(names) == len(set(names)) == 19
+    assert len(names) == len(set(names)) == 20
+
+
+def test_hardware_that_needs_none_is_listed() -> None:
+    check = doctor.check_rooflines()
+    assert check.ok
+    assert "gh200-96gb, " in check.detail
 
 
 def test_what_is_needed_and_missing_names_the_command_that_mends_it() -> None:
