@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -91,6 +92,44 @@ def test_front_end_and_egress_are_of_the_same_requests(recorded: tuple[Path, Rec
     assert min(text) < 20
     assert max(text) > 200
     assert [line.position for line in profile.egress] == ["first", "next", "last"]
+
+
+def charged(folder: Path, name: str, client: dict[str, Any], **validity: Any) -> dict[str, Any]:
+    """Summary of a run at the measured engine, charged from its profile."""
+    engine = {"kind": "vllm", "model": MODEL, "executor": {"kind": "profiled", "profile": "p.jsonl"}}
+    content = scenario(tiers={"edge": {"engine": engine}}, clients=[client], validity={"min_requests": 1, **validity})
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(content))
+    done = subprocess.run(
+        [sys.executable, "-m", "cosim", "run", file, "-o", folder / name, "--ui", "none"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    summary: dict[str, Any] = json.loads((folder / name / "summary.json").read_text())
+    assert done.returncode == (0 if summary["verdict"] == "VALID" else 4), done.stderr
+    return summary
+
+
+def test_a_scenario_runs_with_it(recorded: tuple[Path, RecordedFile]) -> None:
+    summary = charged(recorded[0], "inside", chat("user", count=6, prompt_tokens=30, output_tokens=6))
+    assert summary["verdict"] == "VALID"
+    assert summary["step_coverage"]["interpolated"] == 1
+
+
+def test_shapes_beyond_the_measured_ones_are_invalid_unless_allowed_by_name(
+    recorded: tuple[Path, RecordedFile],
+) -> None:
+    # 17 x 13 tokens; the largest picture that was measured in this context has 16 x 12.
+    camera = {"name": "cam", "kind": "frames", "tier": "edge", "period": "100ms", "output_tokens": 2}
+    camera |= {"image": {"width": 476, "height": 364}, "prompt_tokens": 4}
+    summary = charged(recorded[0], "beyond", camera)
+    assert summary["verdict"] == "INVALID"
+    assert any("extrapolated" in reason and "allow_extrapolated: [edge]" in reason for reason in summary["reasons"])
+    assert 0 < summary["step_coverage"]["extrapolated"] < 1
+    assert charged(recorded[0], "allowed", camera, allow_extrapolated=["edge"])["verdict"] == "VALID"
 
 
 def test_what_cannot_be_is_exit_2_and_nothing_is_started(tmp_path: Path) -> None:
