@@ -10,8 +10,8 @@ import pytest
 from cosim.bridge.engine_messages import ConfigModel
 from cosim.inference.vllm import EngineHost
 from cosim.profile.models import read_config
-from tests.live.test_vllm_images import frame, words
-from tests.live.vllm_host import Chat, count, engine, finish, profiled, running_host, sizes, spec, start
+from tests.live.test_vllm_images import words
+from tests.live.vllm_host import Chat, count, engine, finish, frame, profiled, running_host, sizes, spec, start
 
 pytestmark = pytest.mark.vllm
 
