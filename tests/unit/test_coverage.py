@@ -126,6 +126,11 @@ def test_a_replay_says_what_it_repeats(tmp_path: Path) -> None:
     )
 
 
+def test_an_engine_of_kind_replay_has_no_hardware_of_its_own(tmp_path: Path) -> None:
+    (sentence,) = run(tmp_path, charged("edge", "replayed", recorded_source="predicted"), kind="replay")["qualifiers"]
+    assert "every step predicted by a roofline, none was measured" in sentence
+
+
 def test_a_replay_of_an_executed_run_needs_no_qualifier(tmp_path: Path) -> None:
     summary = run(tmp_path, charged("edge", "replayed", recorded_source="executed"))
     assert said(summary) == ("", ["-", "replayed", "-"], [])

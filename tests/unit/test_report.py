@@ -183,6 +183,23 @@ def test_hygiene_is_shown_where_it_was_measured(run: Path) -> None:
     assert "Not measured: nothing was executed for its time." in render(run, summary)
 
 
+def test_a_run_that_was_not_executed_says_so_in_its_head_and_tables(run: Path) -> None:
+    executed = render(run)
+    assert '<span class="qualifier">' not in executed
+    assert '<ul class="qualifiers">' not in executed
+    summary = summarise(run)
+    for tier in summary["tiers"].values():
+        tier["basis"] = {stage: {"predicted": 7} for stage in tier["basis"]}
+    summary["engines"]["edge"]["basis"]["steps"] = {"interpolated": 9, "extrapolated": 1}
+    page = render(run, summary | {"qualifiers": ["tier <edge>: predicted"]})
+    assert "<title>made-up: VALID, predicted</title>" in page
+    assert '<span class="verdict VALID">VALID</span><span class="qualifier">predicted</span>made-up' in page
+    assert "<li>tier &lt;edge&gt;: predicted</li>" in page
+    assert page.count('<td class="l">predicted</td></tr>') == len(summary["sla"])
+    assert '<td class="l">profiled 90%</td>' in page
+    assert "edge: stub, steps predicted, 1 engine" in page
+
+
 def test_a_tier_without_an_answer_is_named_everywhere(tmp_path: Path) -> None:
     requests = [ended(f"r-{k}", k * S, 300 * MS, "timeout") for k in range(3)] + [ended("e", 3 * S, 9 * MS, "error")]
     html = render(write_run(tmp_path / "run", requests, [step()]))
