@@ -13,10 +13,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from cosim.profile.records import Grid
+from cosim.profile.shapes import Bed, ImageShape, Limits, Plan, Point, Prompt
 
 DECODE = "decode"
 # The first follows a prefill and is slower (caches), as one in some of a run's is.
@@ -32,96 +32,6 @@ IMAGE_TEXT_TOKENS = 24
 DOCUMENTS_SHARE = 0.5
 # Of the KV cache, so that no sequence is preempted while a shape is measured.
 FULL_SHARE = 0.9
-
-
-class ImageShape(NamedTuple):
-    """A picture and the encoder tokens that the engine makes of it."""
-
-    tokens: int
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an engine can take. `shortest_prompt`: the chat template and a word; `graph_sizes`: of CUDA graphs."""
-
-    max_num_seqs: int
-    max_num_batched_tokens: int
-    max_model_len: int
-    kv_cache_tokens: int
-    block_size: int
-    prefix_caching: bool
-    shortest_prompt: int
-    images: tuple[ImageShape, ...] = ()
-    graph_sizes: tuple[int, ...] = ()
-
-    @property
-    def longest_prompt(self) -> int:
-        """Of a prompt that is prefilled in one step and answered with two tokens."""
-        return min(self.max_num_batched_tokens, self.max_model_len - 2)
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A prompt to prefill: `tokens` in the measured step, `context` computed before; with an image, text besides it."""
-
-    tokens: int
-    context: int = 0
-    image: ImageShape | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A point of a grid: the prompts whose prefill it measures; none where it measures a bed's own decode steps.
-
-    `overfull`: the prompts have more tokens than a batch takes, and the first batch is measured; else the last.
-    """
-
-    grid: str
-    at: tuple[int, ...]
-    prompts: tuple[Prompt, ...] = ()
-    overfull: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Bed:
-    """Sequences in decode, `context` tokens each when they begin, and the points that are measured on them.
-
-    `decode`: the point that its steps of decodes alone belong to. `full`: it takes the whole KV cache, and with it
-    the room of the documents. `heavy`: it takes long, and the relative noise of long steps is less.
-    """
-
-    decodes: int
-    context: int
-    decode: Point | None
-    points: tuple[Point, ...]
-    full: bool = False
-    heavy: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The grids that a profile declares, and the beds on which their points are measured, in no order."""
-
-    grids: tuple[Grid, ...]
-    beds: tuple[Bed, ...]
-
-    def points(self) -> list[Point]:
-        """Every shape, grid by grid and in the order of a grid's axes."""
-        order = {grid.name: index for index, grid in enumerate(self.grids)}
-        found = {point for bed in self.beds for point in (*bed.points, *filter(None, [bed.decode]))}
-        return sorted(found, key=lambda point: (order[point.grid], point.at))
-
-    def documents(self) -> list[int]:
-        """Tokens of each document: as many as the beds take, in the order in which they take them."""
-        beds = [bed for bed in self.beds if not bed.full]
-        most = max((bed.decodes for bed in beds), default=0)
-        return [max(bed.context for bed in beds if bed.decodes > index) for index in range(most)]
-
-    def prefix(self) -> int:
-        """Tokens of the document that prompts continue."""
-        return max((prompt.context for bed in self.beds for point in bed.points for prompt in point.prompts), default=0)
 
 
 class _Place(NamedTuple):
@@ -147,7 +57,7 @@ def make_plan(limits: Limits) -> Plan:
     grids = [_declare(DECODE, axes, [*(point.at for point in decodes.values()), *corners])]
     members: dict[_Place, list[Point]] = {place: [] for place in places}
     for axes, placed in (*_prefill(limits), *_mixed(limits, places), *_images(limits, places)):
-        kept = [(place, point) for place, point in placed if _fits(limits, place, point)]
+        kept = [(place, point) for place, point in dict.fromkeys(placed) if _fits(limits, place, point)]
         if kept:
             grids.append(_declare(kept[0][1].grid, axes, (point.at for _, point in kept)))
         for place, point in kept:
@@ -208,11 +118,10 @@ def _mixed(limits: Limits, places: list[_Place]) -> Iterator[Placed]:
                     prompt = Prompt(min(tokens, limits.max_num_batched_tokens - place.decodes))
                     one.append((place, Point("mixed", (*place[:2], tokens), (prompt,))))
         place = chosen[-1]
-        if (seats := limits.max_num_seqs - place.decodes) > 1:
-            most = min(longest, (limits.max_num_batched_tokens - place.decodes) // seats)
-            for tokens in geometric(limits.shortest_prompt, most, 4):
-                at = (*place[:2], seats, tokens)
-                several.append((place, Point("mixed_several", at, (Prompt(tokens),) * seats)))
+        for count in _counts(limits, place.decodes, limits.shortest_prompt):
+            most = min(longest, (limits.max_num_batched_tokens - place.decodes) // count)
+            for tokens in geometric(limits.shortest_prompt, most, 4) if count > 1 else ():
+                several.append((place, Point("mixed_several", (*place[:2], count, tokens), (Prompt(tokens),) * count)))
     yield ("decode_sequences", "context_per_sequence", "prefill_tokens"), one
     yield ("decode_sequences", "context_per_sequence", "prefill_sequences", "tokens_per_sequence"), several
     last = [chosen[-1] for chosen in _ends(beside)]
@@ -220,37 +129,48 @@ def _mixed(limits: Limits, places: list[_Place]) -> Iterator[Placed]:
 
 
 def _images(limits: Limits, places: list[_Place]) -> Iterator[Placed]:
-    asked = [Prompt(image.tokens + IMAGE_TEXT_TOKENS, 0, image) for image in limits.images]
     beside = list(_beside(limits, places))
+    most = limits.max_num_batched_tokens
     alone = [
         (IDLE, Point("images", (count, prompt.tokens), (prompt,) * count))
         for count in _octaves(1, limits.max_num_seqs)
-        for prompt in _together(limits, asked, count)
+        for prompt in _pictures(limits, count, most)
     ]
     yield ("images", "tokens_per_prompt"), alone
     mixed = []
     for _, middle, last in beside:
-        seats = limits.max_num_seqs - middle.decodes
-        for count in sorted({1, seats}):
-            prompts = _together(limits, asked, count)
-            for prompt in prompts:
-                at = (*middle[:2], count, prompt.tokens)
-                mixed.append((middle, Point("mixed_images", at, (prompt,) * count)))
-            if prompts and count == seats and last != middle:
-                at = (*last[:2], count, prompts[-1].tokens)
-                mixed.append((last, Point("mixed_images", at, (prompts[-1],) * count)))
+        for count in _counts(limits, middle.decodes, IMAGE_TEXT_TOKENS):
+            prompts = _pictures(limits, count, most - middle.decodes)
+            for place, chosen in ((middle, prompts), (last, prompts[-1:])):
+                for prompt in chosen if place is middle or last != middle else ():
+                    at = (*place[:2], count, prompt.tokens)
+                    mixed.append((place, Point("mixed_images", at, (prompt,) * count)))
     yield ("decode_sequences", "context_per_sequence", "images", "tokens_per_prompt"), mixed
     # Of the pictures of which several are more than a batch, the smallest; and the largest.
-    many = [prompt for prompt in asked if prompt.tokens * limits.max_num_seqs > limits.max_num_batched_tokens]
-    ends = _ends(many)
-    yield _overfull(limits, [IDLE], "images_overfull", ends)
-    yield _overfull(limits, [chosen[-1] for chosen in _ends(beside)], "mixed_images_overfull", ends)
+    many = [prompt for prompt in map(_ask, limits.images) if prompt.tokens * limits.max_num_seqs > most]
+    yield _overfull(limits, [IDLE], "images_overfull", _ends(many))
+    yield _overfull(limits, [chosen[-1] for chosen in _ends(beside)], "mixed_images_overfull", _ends(many))
 
 
-def _together(limits: Limits, asked: list[Prompt], count: int) -> list[Prompt]:
-    """Pictures of which so many fit a batch: all if it is one, else each second, the largest among them."""
-    fitting = [prompt for prompt in asked if count * prompt.tokens <= limits.max_num_batched_tokens]
-    return fitting if count == 1 else fitting[::-2][::-1]
+def _ask(image: ImageShape) -> Prompt:
+    return Prompt(image.tokens + IMAGE_TEXT_TOKENS, 0, image)
+
+
+def _pictures(limits: Limits, count: int, room: int) -> list[Prompt]:
+    """Pictures of which so many fit a batch: about one to an octave if it is one, else to two; and the largest."""
+    fitting = [prompt for prompt in map(_ask, limits.images) if count * prompt.tokens <= room]
+    chosen: list[Prompt] = []
+    for prompt in fitting:
+        if not chosen or prompt.tokens >= chosen[-1].tokens * (1.8 if count == 1 else 3.2):
+            chosen.append(prompt)
+    return list(dict.fromkeys([*chosen, *fitting[-1:]]))
+
+
+def _counts(limits: Limits, decodes: int, shortest: int) -> list[int]:
+    """How many prompts come at once: one, then steps of two octaves, and as many as seats or a batch take."""
+    most = min(limits.max_num_seqs - decodes, (limits.max_num_batched_tokens - decodes) // shortest)
+    between = {count for count in (1, 4, 16, 64, 256) if 4 * count <= most}
+    return sorted({1, most, *between}) if most >= 1 else []
 
 
 def _overfull(limits: Limits, places: list[_Place], grid: str, prompts: list[Prompt]) -> Placed:

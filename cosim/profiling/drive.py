@@ -8,7 +8,8 @@ from statistics import median
 from cosim.bridge.engine_messages import Signature, Tokens
 from cosim.inference.base import Engine, EngineRefusal, StepResult
 from cosim.profile.base import ChunkPosition
-from cosim.profile.grid import BED_TOKENS, DECODE_STEPS, Bed, Limits, Point, Prompt
+from cosim.profile.grid import BED_TOKENS, DECODE_STEPS
+from cosim.profile.shapes import Bed, Limits, Point, Prompt
 from cosim.profiling.prompts import PREFIX, Asked, PromptMaker
 from cosim.profiling.samples import Samples
 from cosim.results.hygiene import EngineHygiene

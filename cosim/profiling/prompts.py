@@ -11,11 +11,15 @@ from cosim.clients.body import chat_body
 from cosim.clients.images import SyntheticFrames
 from cosim.clients.streams import stream
 from cosim.inference.base import Engine, EngineRefusal
-from cosim.profile.grid import ImageShape, Prompt
+from cosim.profile.shapes import ImageShape, Prompt
 from cosim.words import WORDS
 
-# Twice the pixels from each to the next, or about; every size is one of multiples of 28 pixels (Qwen2.5-VL).
-PICTURES = ((112, 84), (224, 168), (336, 224), (448, 336), (640, 480), (896, 672), (1280, 952), (1792, 1344))
+# Multiples of 28 pixels, of which Qwen2.5-VL makes a token each; about a quarter more from each to the next.
+_SIDES = (
+    *((4, 3), (5, 4), (6, 4), (6, 5), (8, 5), (8, 6), (10, 6), (10, 8), (12, 8), (13, 9), (15, 10), (16, 12)),
+    *((18, 13), (20, 15), (22, 17), (26, 18), (28, 21), (32, 24), (36, 26), (40, 30), (45, 34), (51, 38), (57, 42)),
+)
+PICTURES = tuple((28 * wide, 28 * high) for wide, high in _SIDES)
 PROBE_WORDS = (1, 129)
 # The name of the document that prompts continue.
 PREFIX = "prefix"

@@ -16,8 +16,9 @@ from cosim.clock import NS_PER_S, monotonic_ns
 from cosim.inference.base import EngineRefusal
 from cosim.inference.vllm import EngineHost, VllmEngine
 from cosim.machine_use import MachineUse
-from cosim.profile.grid import ImageShape, Limits, Plan, Point, make_plan
+from cosim.profile.grid import make_plan
 from cosim.profile.records import FEWEST_SAMPLES, Header, Recording
+from cosim.profile.shapes import ImageShape, Limits, Plan, Point
 from cosim.profiling.drive import Drive, StuckError
 from cosim.profiling.header import make_header
 from cosim.profiling.prompts import PromptMaker

@@ -9,7 +9,7 @@ from typing import TypeVar
 from cosim.bridge.engine_messages import Signature
 from cosim.profile.base import ChunkPosition
 from cosim.profile.graphs import padding
-from cosim.profile.grid import Plan, Point, omit
+from cosim.profile.grid import omit
 from cosim.profile.records import (
     FEWEST_SAMPLES,
     POSITIONS,
@@ -19,6 +19,7 @@ from cosim.profile.records import (
     Grid,
     StepLine,
 )
+from cosim.profile.shapes import Plan, Point
 
 # Of each shape, evenly over the time of the recording, so that a file stays below some hundred kB.
 MOST_STEPS = 120

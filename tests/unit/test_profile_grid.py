@@ -13,16 +13,12 @@ from cosim.profile.grid import (
     DECODE,
     DOCUMENTS_SHARE,
     MOST_POINTS_OF_A_BED,
-    Bed,
-    ImageShape,
-    Limits,
-    Plan,
-    Point,
     geometric,
     make_plan,
     omit,
 )
 from cosim.profile.records import Grid
+from cosim.profile.shapes import Bed, ImageShape, Limits, Plan, Point
 
 SMALL = Limits(8, 2048, 4096, 65_536, 32, prefix_caching=True, shortest_prompt=20)
 FRAMES = (ImageShape(96, 336, 224), ImageShape(391, 640, 480), ImageShape(1564, 1280, 952))
