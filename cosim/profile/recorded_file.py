@@ -34,6 +34,8 @@ MOST_FAULTS = 20
 LONGEST_SAMPLE_NS = 3_600 * 10**9
 AGAIN = "record it again with `cosim profile`"
 
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _line = msgspec.json.Decoder(ProfileLine)
 
 
@@ -120,7 +122,7 @@ def _header(line: bytes, faults: _Faults) -> Header:
     wanted = f'a recorded profile begins with {{"kind": "recorded", "format_version": {FORMAT_VERSION}, ...}}'
     try:
         stated: Any = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _NO_JSON as error:
         stated = None
         faults.add(1, f"line: is no JSON object: {error}", wanted)
     if isinstance(stated, dict) and stated.get("kind") == "recorded":
@@ -147,7 +149,7 @@ def _decoded(lines: Sequence[bytes], faults: _Faults) -> Iterator[tuple[int, Ste
         except msgspec.ValidationError as error:
             faults.add(number, *_explained(error))
             continue
-        except (msgspec.DecodeError, RecursionError) as error:
+        except _NO_JSON as error:
             faults.add(number, f"line: is no JSON object: {error}", f"one whole object a line; {AGAIN}")
             continue
         if isinstance(line, Header):

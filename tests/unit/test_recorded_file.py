@@ -164,6 +164,7 @@ def test_of_very_many_faults_the_first_are_told(tmp_path: Path) -> None:
         ("[" * 100_000, 1, "line: is no JSON object"),
         ('{"request_id": "a"}\n', 1, "kind: the file is no recorded profile"),
         ("\x00\xff", 1, "line: is no JSON object"),
+        ('{"kind": "\xff"}\n', 1, "line: is no JSON object"),
     ],
 )
 def test_what_is_no_profile_is_refused(tmp_path: Path, text: str, line: int, what: str) -> None:
@@ -210,4 +211,13 @@ def test_a_line_that_is_no_object_is_told(tmp_path: Path) -> None:
     text[STEP - 1] = json.dumps([1, 2])
     path.write_text("\n".join(text) + "\n")
     with pytest.raises(ProfileError, match=rf":{STEP}: line: Expected `object`, got `array`"):
+        read_recorded(path)
+
+
+def test_a_line_that_is_no_text_is_told(tmp_path: Path) -> None:
+    path = made_up_profile.write(tmp_path / "p.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[STEP - 1] = lines[STEP - 1].replace(b"eager", b"e\xb6ger")
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(ProfileError, match=rf":{STEP}: line: is no JSON object"):
         read_recorded(path)
