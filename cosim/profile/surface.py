@@ -17,6 +17,8 @@ Vector = npt.NDArray[np.float64]
 NEIGHBOURS = 3
 # Relative, of one sample: where all samples are equal, as a coarse clock makes them.
 LEAST_DEVIATION = 1e-3
+# What is computed is rounded to this: the last bits of a sum follow the CPU and its number of threads, a run must not.
+GRAIN_NS = 100
 # The trend is nowhere below this share of the shortest measured median, so that its log exists.
 LEAST_TREND = 0.1
 
@@ -34,7 +36,7 @@ class Surface:
     A measured shape has its own samples. Another's median: a trend of the features' terms with weights that are not
     negative, fitted to relative errors (Lawson and Hanson 1974, NNLS), times a correction, the log of which is kriged
     over the logs of the features. Its spread: the quantile functions of the nearest measured shapes, relative to their
-    medians, weighted by samples over distance and read at the same draw.
+    medians, weighted by samples over distance and read at the same draw. What is not measured is in whole GRAIN_NS.
 
     Inside: some measured shape is at least as large in every feature at once, and some other is nowhere larger.
     Outside, a duration is never below that of the nearest measured shape at the same draw.
@@ -49,6 +51,7 @@ class Surface:
         self.samples = [np.sort(np.array(values, dtype=np.float64)) for values in merged.values()]
         self.medians = np.array([np.median(values) for values in self.samples])
         self.shapes = np.array(list(merged), dtype=np.float64)
+        self._own = {shape: index for index, shape in enumerate(merged)}
         self._terms = terms
         self._relative = [(values / median).tolist() for values, median in zip(self.samples, self.medians, strict=True)]
         positive = np.where(self.shapes > 0, self.shapes, np.inf).min(axis=0)
@@ -65,16 +68,16 @@ class Surface:
 
     def draw(self, shape: Shape, draw: float) -> Drawn:
         """The duration of a shape at a quantile in [0, 1)."""
-        distances = self._distances(shape)
         inside = self._is_inside(shape)
-        own = int(distances.argmin())
-        if distances[own] == 0.0:
-            relative = self._relative[own]
-            return Drawn(round(float(self.medians[own]) * relative[int(draw * len(relative))]), inside)
+        own = self._own.get(shape)
+        if own is not None:
+            samples = self.samples[own]
+            return Drawn(round(float(samples[int(draw * len(samples))])), inside)
+        distances = self._distances(shape)
         median = self._median(shape, distances)
         if not inside:
-            median = max(median, float(self.medians[own]))
-        return Drawn(max(1, round(median * self._spread(distances, draw))), inside)
+            median = max(median, float(self.medians[distances.argmin()]))
+        return Drawn(GRAIN_NS * max(1, round(median * self._spread(distances, draw) / GRAIN_NS)), inside)
 
     def _spread(self, distances: Vector, draw: float) -> float:
         """A quantile relative to the median."""
