@@ -83,6 +83,7 @@ def summarise(directory: Path) -> dict[str, Any]:
         lines={str(name): n for name, n in mapping(manifest.get("lines")).items() if isinstance(n, int)},
         broken=[str(text) for text in (mapping(manifest.get("invariants")).get("broken") or [])],
         recorded=[str(reason) for reason in manifest.get("recorded_disturbances") or []],
+        profiles=_recordings(mapping(manifest.get("children"))),
         min_requests=validity.get("min_requests"),
         max_error_share=validity.get("max_error_share"),
         max_cpu_wait_share=validity.get("max_cpu_wait_share"),
@@ -218,6 +219,17 @@ def _engines(directory: Path, evidence: Evidence, stubs: set[str]) -> dict[str, 
 def _stubs(tier_infos: dict[str, dict[str, Any]]) -> set[str]:
     """Engines whose times are the scenario's."""
     return {name for info in tier_infos.values() if info.get("kind") == "stub" for name in info.get("engines") or []}
+
+
+def _recordings(children: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """By file what recorded profiles of a run's engines say of the machine that they were measured on."""
+    found = {}
+    for engines in children.values():
+        for engine in mapping(engines).values():
+            profile = mapping(mapping(engine).get("profile"))
+            if isinstance(profile.get("recording"), dict):
+                found[str(profile.get("file"))] = profile["recording"]
+    return found
 
 
 def _tier_coverage(engines: dict[str, _Engine], tier_infos: dict[str, dict[str, Any]]) -> dict[str, Coverage]:

@@ -48,7 +48,8 @@ class Evidence:
     `tiers` holds every tier that has clients, `hygiene` the figures of each engine that executed something.
     `machine_use` holds shares of this machine's CPUs if an engine executed something on it; `elsewhere` holds the
     address of an engine's host on another machine.
-    `recorded`: disturbances of the runs whose steps this one repeats.
+    `recorded`: disturbances of the runs whose steps this one repeats; `profiles`: by file what the head of a recorded
+    profile says of its machine (`recording`).
     `coverage` is of each tier; those in `allow_extrapolated` may leave what their profile measured.
     `unbalanced`, `parts_off` name connections and requests.
     """
@@ -69,6 +70,7 @@ class Evidence:
     hygiene: dict[str, dict[str, Any]] = field(default_factory=dict)
     elsewhere: dict[str, str] = field(default_factory=dict)
     recorded: list[str] = field(default_factory=list)
+    profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     coverage: dict[str, Coverage] = field(default_factory=dict)
     allow_extrapolated: list[str] = field(default_factory=list)
     unbalanced: Cases = field(default_factory=Cases)
@@ -94,6 +96,7 @@ def judge(evidence: Evidence) -> Verdict:
         *_waiting(evidence),
         *_drift(evidence),
         *_recording(evidence),
+        *_profiles(evidence),
         *_extrapolation(evidence),
     ]
     return Verdict("INVALID" if reasons else "VALID", reasons)
@@ -239,6 +242,33 @@ def _recording(evidence: Evidence) -> list[str]:
         f"{RECORDED}the steps that were repeated had been measured on a disturbed machine ({reason}); record them again"
         for reason in evidence.recorded
     ]
+
+
+def _profiles(evidence: Evidence) -> list[str]:
+    """Profiles that were recorded where an executed run would not have been VALID; their drift comes without interval.
+
+    What a profile does not say of its machine is not held against it.
+    """
+    reasons = []
+    for file, recording in evidence.profiles.items():
+        load, wait, drift = (recording.get(key) for key in ("other_load", "cpu_wait_share", "step_drift"))
+        limit = evidence.max_step_drift
+        found = []
+        if load is not None and evidence.max_other_load is not None and load > evidence.max_other_load:
+            found.append(
+                f"others used {load:.0%} of its CPUs, validity.max_other_load allows {evidence.max_other_load:.0%}"
+            )
+        if wait is not None and evidence.max_cpu_wait_share is not None and wait > evidence.max_cpu_wait_share:
+            allowed = f"validity.max_cpu_wait_share allows {evidence.max_cpu_wait_share:.1%}"
+            found.append(f"{wait:.1%} of the executed time was spent waiting for a CPU, {allowed}")
+        if drift is not None and limit is not None and (drift > limit or drift < 1 / (1 + limit) - 1):
+            found.append(f"the time of equal steps changed by {drift:+.0%}, validity.max_step_drift allows {limit:.0%}")
+        if found:
+            reasons.append(
+                f"{RECORDED}the profile {file} was measured on a disturbed machine ({'; '.join(found)}); record it "
+                "again with `cosim profile` on a quiet one"
+            )
+    return reasons
 
 
 STAGE_WORDS: dict[Stage, str] = {"steps": "steps", "frontends": "front ends", "egress": "chunks of egress"}

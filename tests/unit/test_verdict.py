@@ -100,6 +100,39 @@ def test_durations_of_a_disturbed_run_stay_disturbed_when_they_are_repeated(tmp_
 
 
 @pytest.mark.parametrize(
+    ("recording", "text"),
+    [
+        ({"other_load": 0.4}, "others used 40% of its CPUs, validity.max_other_load allows 25%"),
+        (
+            {"cpu_wait_share": 0.2},
+            "20.0% of the executed time was spent waiting for a CPU, validity.max_cpu_wait_share allows 10.0%",
+        ),
+        ({"step_drift": 0.6}, "the time of equal steps changed by +60%, validity.max_step_drift allows 50%"),
+        ({"step_drift": -0.35}, "the time of equal steps changed by -35%, validity.max_step_drift allows 50%"),
+    ],
+)
+def test_durations_of_a_profile_of_a_disturbed_machine_are_disturbed(
+    tmp_path: Path, recording: dict[str, float | None], text: str
+) -> None:
+    def reasons(name: str, recording: dict[str, float | None] | None) -> list[str]:
+        profile = {"kind": "recorded", "file": "p.jsonl", "recording": recording}
+        children = {"engines profiled": {"edge": {"profile": profile}, "cloud": {"profile": profile}, "far": {}}}
+        run = write_run(tmp_path / name, three_tiers(), [step()], children=children)
+        found = summarise(run)["reasons"]
+        assert isinstance(found, list)
+        return found
+
+    quiet: dict[str, float | None] = {"other_load": 0.25, "cpu_wait_share": 0.1, "step_drift": -0.33}
+    assert reasons("quiet", quiet) == reasons("unknown", dict.fromkeys(quiet)) == reasons("silent", None)
+    (found,) = set(reasons("disturbed", quiet | recording)) - set(reasons("again", quiet))
+    assert found == (
+        f"recorded: the profile p.jsonl was measured on a disturbed machine ({text}); record it again with "
+        "`cosim profile` on a quiet one"
+    )
+    assert disturbances(["tier edge has", found]) == [found]
+
+
+@pytest.mark.parametrize(
     ("changes", "text"),
     [
         ({"machine_use": {"cpus": 2}}, "machine_use: Object missing required field `wall_ns`"),
