@@ -58,6 +58,7 @@ class PromptMaker:
     def __init__(self, model: str, *, seed: int, images: ImageSettings) -> None:
         self.template_tokens = 0.0
         self.tokens_per_word = 1.0
+        self._tokens_around_image = 0
         self._model = model
         self._seed = seed
         self._settings = images
@@ -77,9 +78,10 @@ class PromptMaker:
         found = []
         for width, height in PICTURES:
             try:
-                _, tokens = self._probe(engine, self._ask(self._words(1), 1, (width, height)))
+                prompt_tokens, tokens = self._probe(engine, self._ask(self._words(1), 1, (width, height)))
             except EngineRefusal:
                 break
+            self._tokens_around_image = prompt_tokens - tokens - self.shortest
             found.append(ImageShape(tokens, width, height))
         return tuple({image.tokens: image for image in found if image.tokens}.values())
 
@@ -99,7 +101,7 @@ class PromptMaker:
         obtained with the document alone, and a longer one by other words after it.
         """
         if prompt.image is not None:
-            words = self._word_count(prompt.tokens - prompt.image.tokens)
+            words = self._word_count(prompt.tokens - prompt.image.tokens - self._tokens_around_image)
             return self._ask(self._words(words), output_tokens, (prompt.image.width, prompt.image.height))
         count = self._word_count(prompt.context + prompt.tokens)
         if not prefix_caching or not prompt.context:
