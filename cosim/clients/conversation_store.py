@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -16,11 +17,14 @@ from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.sharegpt import Conversation, Said, ShareGpt, conversations
 
 
+_Tokens = Annotated[int, msgspec.Meta(ge=1)]
+
+
 class _Lengths(msgspec.Struct, frozen=True):
     """Tokens of a system prompt, and of each turn's prompt and answer."""
 
-    system: int
-    turns: list[tuple[int, int]]
+    system: Annotated[int, msgspec.Meta(ge=0)]
+    turns: Annotated[list[tuple[_Tokens, _Tokens]], msgspec.Meta(min_length=1)]
 
 
 def store_conversations(
@@ -51,7 +55,14 @@ def _write(path: Path, talks: Sequence[Conversation]) -> None:
 def _read(path: Path) -> Sequence[Conversation]:
     try:
         lengths = msgspec.json.Decoder(_Lengths).decode_lines(path.read_bytes())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        allowed = "the directory of a run as it was written"
-        raise ScenarioError([Problem(str(path), None, "", f"is damaged: {error}", allowed)]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _damaged(path, str(error)) from None
+    if not lengths:
+        raise _damaged(path, "it is empty")
     return [Conversation("", one.system, tuple(Said("", *said) for said in one.turns)) for one in lengths]
+
+
+def _damaged(path: Path, what: str) -> ScenarioError:
+    return ScenarioError(
+        [Problem(str(path), None, "", f"is damaged: {what}", "the directory of a run as it was written")]
+    )

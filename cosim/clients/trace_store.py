@@ -82,7 +82,7 @@ def read_stored(directory: Path, group: str, clients: int) -> Iterator[TraceRequ
         for number, line in enumerate(file, 1):
             try:
                 request = decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise ScenarioError([Problem(str(path), number, "", f"is damaged: {error}", _ALLOWED)]) from None
             if not 0 <= request.client < clients:
                 what = f"is damaged: client {request.client} of {clients}"

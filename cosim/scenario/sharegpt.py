@@ -138,7 +138,10 @@ def _line_of(error: Exception, data: bytes) -> int:
     byte = re.search(r"\(byte (\d+)\)", str(error))
     end = len(data.rstrip())
     if entry is not None:
-        end = data.find(bytes(msgspec.json.decode(data, type=list[msgspec.Raw])[int(entry[1])]))
+        try:
+            end = data.find(bytes(msgspec.json.decode(data, type=list[msgspec.Raw])[int(entry[1])]))
+        except (msgspec.DecodeError, RecursionError):  # What follows the entry is damaged, or nested without end.
+            end = 0
     elif byte is not None:
         end = int(byte[1])
     elif isinstance(error, msgspec.ValidationError | RecursionError):

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cosim.clients.base import Answer, Client, Question
 from cosim.clients.build import build_clients
+from cosim.clients.conversation_store import store_conversations
 from cosim.requirements import check_names
 from cosim.scenario.clients import ClientGroup
 from cosim.scenario.errors import ScenarioError
@@ -193,6 +194,7 @@ def test_sessions_limit_what_a_client_asks() -> None:
         (b"\xff\xfe", "c.json:1: clients.0.file: JSON is malformed: invalid character (byte 0)"),
         (b'[\n{"conversations": [{"value": "\xff"}]}]', "c.json:2: clients.0.file: is no UTF-8; [{"),
         ('[{"a": ' + "[" * 100_000, "c.json:1: clients.0.file: maximum recursion depth exceeded"),
+        ("[" * 100_000, "c.json:1: clients.0.file: Expected `object`, got `array` - at `$[0]`"),
     ],
 )
 def test_a_damaged_file_is_told_its_line(tmp_path: Path, content: str | bytes, told: str) -> None:
@@ -215,6 +217,24 @@ def test_a_file_that_is_not_there_or_never_ends(tmp_path: Path) -> None:
     assert "cannot be read: No such file or directory; [{" in refusal(tmp_path)
     (tmp_path / "c.json").symlink_to("/dev/zero")
     assert "cannot be read: it is no regular file" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b'{"system": 0, "turns": []}',
+        b'{"system": 0, "turns": [[0, 4]]}',
+        b'{"system": -1, "turns": [[4, 4]]}',
+        b'{"x": ' + b"[" * 100_000,
+        b"\xff",
+    ],
+)
+def test_lengths_that_no_run_kept_are_damage(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a" / "traces").mkdir(parents=True)
+    (tmp_path / "a" / "traces" / "u.jsonl").write_bytes(content)
+    with pytest.raises(ScenarioError, match=r"u\.jsonl: is damaged: .*; the directory of a run as it was written"):
+        store_conversations([group(FILE)], tmp_path, recorded=tmp_path / "a")
 
 
 def test_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
