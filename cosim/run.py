@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from cosim.machine_use import MachineUse
 from cosim.placement.base import PlacementError
 from cosim.profiled_plans import planned_engines
 from cosim.requirements import check_runnable
+from cosim.results.manifest import mapping
 from cosim.results.store import (
     LOGS,
     MANIFEST,
@@ -37,6 +38,7 @@ from cosim.results.store import (
     TIMESERIES,
     ResultsError,
     RunWriter,
+    read_manifest,
     write_atomic,
     write_manifest,
 )
@@ -164,6 +166,7 @@ class _Run:
         self._wall_parts: dict[str, Any] | None = None
         self._machine_use: dict[str, int] | None = None
         self._recorded_disturbances = _recorded_disturbances(loaded.scenario, options.replay_of)
+        self._repeated_kinds = _repeated_kinds(loaded.scenario, options.replay_of)
         self._account: dict[str, Any] = {"connections": [], "links": []}
         self._started = wall_time_iso()
 
@@ -300,14 +303,14 @@ class _Run:
                 # While it runs nobody keeps this up to date, and a killed run leaves it as it is.
                 "issued": None if status == "running" else conductor.issued if conductor else 0,
                 **(self._wall_parts or self._wall()),
-                "objectives": objectives(scenario, self._plans),
+                "objectives": objectives(scenario, self._plans, self._repeated_kinds),
                 "invariants": {"checked": dict(self._invariants.checked), "broken": self._invariants.broken},
                 "traces": {name: trace.use for name, trace in self._assembly.traces.items()} if self._assembly else {},
                 "children": self._assembly.children if self._assembly else {},
                 "engine_hosts": self._assembly.engine_hosts if self._assembly else {},
                 "refused_messages": self._assembly.refused_messages() if self._assembly else {},
                 **self._account,
-                "lines": self._writer.lines() if self._writer is not None else None,
+                "lines": None if status == "running" or self._writer is None else self._writer.lines(),
             },
         )
 
@@ -335,7 +338,18 @@ def _recorded_disturbances(scenario: Scenario, replay_of: Path | None) -> list[s
     return [reason for run in runs for reason in read_disturbances(Path(run))]
 
 
-def objectives(scenario: Scenario, plans: list[EnginePlan]) -> dict[str, Any]:
+def _repeated_kinds(scenario: Scenario, replay_of: Path | None) -> dict[str, str | None]:
+    """By tier of kind replay: of what kind the engine was whose steps it repeats; a recording may repeat another."""
+    kinds = {}
+    for name, tier in scenario.tiers.items():
+        if tier.engine.kind == "replay":
+            manifest = read_manifest(replay_of or Path(tier.engine.run))
+            recorded = mapping(mapping(mapping(manifest.get("objectives")).get("tiers")).get(name))
+            kinds[name] = recorded.get("repeats") or recorded.get("kind")
+    return kinds
+
+
+def objectives(scenario: Scenario, plans: list[EnginePlan], repeated_kinds: Mapping[str, str | None]) -> dict[str, Any]:
     """What results are judged by, with units resolved."""
     return {
         "sla": {name: objective.e2el for name, objective in scenario.sla.items()},
@@ -350,6 +364,7 @@ def objectives(scenario: Scenario, plans: list[EnginePlan]) -> dict[str, Any]:
         "tiers": {
             name: {
                 "kind": tier.engine.kind,
+                "repeats": repeated_kinds.get(name),
                 "model": tier.engine.served_name,
                 "hardware": next((plan.hardware for plan in plans if plan.tier == name), None),
                 "steps_from": next((plan.steps_from for plan in plans if plan.tier == name), None),

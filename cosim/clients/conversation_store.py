@@ -16,7 +16,6 @@ from cosim.scenario.clients import ClientGroup
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.sharegpt import Conversation, Said, ShareGpt, conversations
 
-
 _Tokens = Annotated[int, msgspec.Meta(ge=1)]
 
 

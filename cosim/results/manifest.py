@@ -26,6 +26,7 @@ class Tier(msgspec.Struct):
     """A tier of `objectives`."""
 
     hardware: str | None = None
+    repeats: str | None = None
     engines: list[str] | None = None
 
 

@@ -76,7 +76,8 @@ def _sentence(tier: Mapping[str, Any], *, allowed: bool) -> str:
     if grounds <= {"executed"}:
         return ""
     if grounds == {"constant"}:
-        return "constant times of the scenario, no model was run"
+        repeated = tier.get("kind") == "replay"
+        return f"{'repeats a recording: ' if repeated else ''}constant times of the scenario, no model was run"
     # A replay has the hardware of the scenario that it repeats; an engine of kind replay has none of its own.
     of = f" of {tier['hardware']}" if tier.get("hardware") and tier.get("kind") != "replay" else ""
     steps = basis["steps"]

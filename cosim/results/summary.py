@@ -217,8 +217,9 @@ def _engines(directory: Path, evidence: Evidence, stubs: set[str]) -> dict[str, 
 
 
 def _stubs(tier_infos: dict[str, dict[str, Any]]) -> set[str]:
-    """Engines whose times are the scenario's."""
-    return {name for info in tier_infos.values() if info.get("kind") == "stub" for name in info.get("engines") or []}
+    """Engines whose times are a scenario's: this one's, or that of the run whose steps they repeat."""
+    stubs = [info for info in tier_infos.values() if "stub" in (info.get("kind"), info.get("repeats"))]
+    return {name for info in stubs for name in info.get("engines") or []}
 
 
 def _recordings(children: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -217,6 +217,11 @@ def test_two_runs_into_one_directory_are_refused(file: Path, tmp_path: Path) -> 
         first.kill()
     assert second.returncode == 2
     assert "another run is writing" in second.stderr
+    # What the killed run has left is all there is: no line of it is missing.
+    assert cosim("report", out).returncode == 0
+    reasons = json.loads((out / "summary.json").read_text())["reasons"]
+    assert [reason for reason in reasons if "lines" in reason] == []
+    assert "the run never came to its end (the process was killed); run it again" in reasons
 
 
 def test_a_recording_is_not_overwritten_by_its_own_replay(file: Path, tmp_path: Path) -> None:

@@ -164,3 +164,9 @@ def test_a_replay_makes_the_same_choices(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(data))
     cosim("run", file, "-o", tmp_path / "c")
     assert (tmp_path / "a/requests.jsonl").read_bytes() == (tmp_path / "c/requests.jsonl").read_bytes()
+    # No roofline predicted what a stub was given.
+    cosim("replay", tmp_path / "c", "-o", tmp_path / "d")
+    for name in ("c", "d"):
+        summary = json.loads((tmp_path / name / "summary.json").read_text())
+        repeated = "tier edge: repeats a recording: constant times of the scenario, no model was run"
+        assert summary["qualifiers"] == [repeated]

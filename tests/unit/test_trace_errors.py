@@ -231,7 +231,7 @@ def test_a_recorded_runs_copy_that_is_missing_or_damaged_is_named(tmp_path: Path
     file = tmp_path / "traces" / "t.jsonl"
     file.parent.mkdir()
     good = '{"line":2,"due_ns":0,"client":0,"prompt_tokens":1,"output_tokens":1}\n'
-    for bad in ("x\n", '{"line": 3}\n', good.replace('"client":0', '"client":1'), "\xff"):
+    for bad in ("x\n", '{"line": 3}\n', good.replace('"client":0', '"client":1'), "\xff", '{"x": ' + "[" * 100_000):
         file.write_bytes(good.encode() + bad.encode("latin-1"))
         with pytest.raises(ScenarioError, match=r"t.jsonl:2: is damaged: "):
             list(read_stored(tmp_path, "t", clients=1))
