@@ -9,15 +9,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cosim.profile.errors import ProfileError
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.explain import explain
+from cosim.scenario.section import problem
 from cosim.scenario.source import Source, read
 
 SHIPPED = Path(__file__).parent / "hardware"
 ASSUMPTION = "assumption: "
+# Of a constant, in the unit of its name: beyond them a step lasts no time or for ever.
+LEAST, LARGEST = 1e-3, 1e6
 _MOST_PARENTS = 4
 _OWN_FILE = re.compile(r"(?P<file>.*\.ya?ml)(?:/(?P<slice>.+))?$")
 
@@ -31,20 +34,20 @@ class Part(BaseModel):
 class Constant(Part):
     """A number and its source; a source that begins with `assumption: ` says that nobody measured it."""
 
-    value: float = Field(ge=0)
+    value: float = Field(ge=0, le=LARGEST)
     source: str = Field(min_length=8)
 
 
 class Share(Constant):
     """A share of a peak."""
 
-    value: float = Field(gt=0, le=1)
+    value: float = Field(ge=LEAST, le=1)
 
 
 class Amount(Constant):
-    """A number greater than zero."""
+    """A number that is divided by."""
 
-    value: float = Field(gt=0)
+    value: float = Field(ge=LEAST, le=LARGEST)
 
 
 class Compute(Part):
@@ -115,7 +118,7 @@ class Slice(Part):
     """A MIG slice. `sms` and `memory_gib` as `nvidia-smi mig -lgip` lists them; `memory_slices`: of eight."""
 
     sms: int = Field(ge=1)
-    memory_gib: float = Field(gt=0)
+    memory_gib: float = Field(ge=LEAST, le=LARGEST)
     memory_slices: int = Field(ge=1, le=8)
 
 
@@ -140,6 +143,14 @@ class HardwareFile(Part):
     vllm: Vllm
     host: Host
     slices: Slices | None = None
+
+    @model_validator(mode="after")
+    def _slices_are_parts(self) -> HardwareFile:
+        for name, part in self.slices.profiles.items() if self.slices else ():
+            if part.sms > self.sms:
+                what = f"{part.sms} are more than the whole GPU has"
+                raise problem(("slices", "profiles", name, "sms"), what, f"at most {self.sms}")
+        return self
 
 
 def names() -> list[str]:

@@ -138,7 +138,7 @@ def _architecture(config: Mapping[str, Any], name: str) -> str:
 
 def _refuse_experts(text: Mapping[str, Any], name: str) -> None:
     for key in _EXPERTS:
-        if (text.get(key) or 0) > 1:
+        if text.get(key) not in (None, 0, 1):
             raise ProfileError(f"{name}: {key} is {text[key]}: a mixture of experts", _ALLOWED)
 
 
@@ -146,7 +146,7 @@ def _refuse_windows(text: Mapping[str, Any], name: str, architecture: str) -> No
     """Refuse a model some layers of which see a window only. Qwen's configs name a window and leave it unused."""
     kinds = text.get("layer_types") or ["full_attention"]
     used = bool(text.get("use_sliding_window", architecture == "MistralForCausalLM")) and text.get("sliding_window")
-    if used or set(kinds) != {"full_attention"}:
+    if used or not isinstance(kinds, list) or any(kind != "full_attention" for kind in kinds):
         raise ProfileError(f"{name}: has layers with sliding-window attention", "full attention in every layer")
 
 

@@ -96,11 +96,25 @@ def published_format(config: Mapping[str, Any], name: str) -> str:
     section = config.get("quantization_config")
     if section is None:
         return "fp16"
+    if not isinstance(section, Mapping):
+        raise ProfileError(f"{name}: quantization_config is {section!r}", "a mapping, or leave it out")
     method = section.get("quant_method")
-    key = section.get("format") if method == "compressed-tensors" else method
-    if (method == "gptq" and section.get("bits") != 4) or key not in _PUBLISHED:
+    key = str(section.get("format") if method == "compressed-tensors" else method)
+    if _PUBLISHED.get(key) in ("awq", "w4a16") and _weight_bits(section) - {4}:
+        key += f" with {max(_weight_bits(section))} bits"
+    if key not in _PUBLISHED:
         raise ProfileError(f"{name}: quantization_config is of {key!r}", f"executor.quantization: {', '.join(FORMATS)}")
     return _PUBLISHED[key]
+
+
+def _weight_bits(section: Mapping[str, Any]) -> set[int]:
+    """Bits of a weight, as AutoAWQ and AutoGPTQ say it, or compressed-tensors of each group of layers."""
+    found = [section.get("bits")]
+    groups = section.get("config_groups")
+    for group in groups.values() if isinstance(groups, Mapping) else ():
+        weights = group.get("weights") if isinstance(group, Mapping) else None
+        found.append(weights.get("num_bits") if isinstance(weights, Mapping) else None)
+    return {bits for bits in found if isinstance(bits, int)}
 
 
 def linear_bytes(shape: ModelShape, quantization: Quantization) -> float:

@@ -127,6 +127,11 @@ def _kv_value_bytes(args: Mapping[str, Any]) -> int:
 
 def _images(args: Mapping[str, Any]) -> int:
     """Images that a prompt may have; vLLM skips the vision tower's memory where there may be none."""
-    limits = args.get("limit_mm_per_prompt") or {}
+    limits = args.get("limit_mm_per_prompt")
     limit = limits.get("image", 1) if isinstance(limits, Mapping) else 1
-    return limit if isinstance(limit, int) else int(limit.get("count", 1))
+    if isinstance(limit, Mapping):
+        limit = limit.get("count", 1)
+    wrong = limits is not None and not isinstance(limits, Mapping)
+    if wrong or isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+        raise ProfileError(f"args.limit_mm_per_prompt is {limits!r}", "a number for each modality, as in {image: 1}")
+    return limit

@@ -152,6 +152,17 @@ slices:
         ("name: x\nlike: l4\nsms: 1\nsmss: 2\n", 4, ["smss", "unknown key"]),
         ("name: x\nlike: l4\nsms: 1\nvllm:\n  cuda_graph_gib: 1\n", 5, ["vllm.cuda_graph_gib"]),
         ("name: x\nlike: l4\nsms: 1\nvllm:\n  cuda_graph_gib: {value: 1}\n", 5, ["source", "missing"]),
+        (
+            "name: x\nlike: l4\nsms: 1\nvllm:\n  cuda_graph_gib: {value: 1.0e+300, source: a manual}\n",
+            5,
+            ["vllm.cuda_graph_gib.value", "1000000"],
+        ),
+        (
+            "name: x\nlike: l4\nsms: 1\nslices:\n  source: a manual\n  profiles:\n"
+            "    half: {sms: 2, memory_gib: 1.0, memory_slices: 1}\n",
+            7,
+            ["slices.profiles.half.sms", "2 are more than the whole GPU has", "at most 1"],
+        ),
         ("name: x\nsms: 1\n", 1, ["attainable", "missing"]),
         ("name: [\n", 2, ["is not YAML"]),
         (

@@ -129,10 +129,26 @@ def test_a_checkpoints_own_format_is_read(section: dict[str, Any] | None, name: 
 
 @pytest.mark.parametrize(
     "section",
-    [{"quant_method": "gptq", "bits": 3}, {"quant_method": "bitsandbytes"}, {"quant_method": "compressed-tensors"}],
+    [
+        {"quant_method": "gptq", "bits": 3},
+        {"quant_method": "awq", "bits": 8},
+        {"quant_method": "bitsandbytes"},
+        {"quant_method": "compressed-tensors"},
+        {
+            "quant_method": "compressed-tensors",
+            "format": "pack-quantized",
+            "config_groups": {"group_0": {"weights": {"num_bits": 8}}},
+        },
+        {"quant_method": ["awq"]},
+    ],
 )
 def test_an_unknown_format_is_refused(section: dict[str, Any]) -> None:
     with pytest.raises(ProfileError, match=r"executor\.quantization: fp16, fp8, w8a8, awq, w4a16"):
         published_format({"quantization_config": section}, "model")
     with pytest.raises(ProfileError, match="no quantization 'int3'"):
         quantization_format("int3")
+
+
+def test_a_format_that_is_no_mapping_is_refused() -> None:
+    with pytest.raises(ProfileError, match="quantization_config is 4; a mapping"):
+        published_format({"quantization_config": 4}, "model")

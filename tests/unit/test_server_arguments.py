@@ -98,6 +98,9 @@ def test_vllm_may_choose_the_length(value: object) -> None:
         ({"max_num_seqs": 0}, ["max_num_seqs"]),
         ({"max_model_len": "32k"}, ["max_model_len"]),
         ({"gpu_memory_utilization": 1.2}, ["gpu_memory_utilization"]),
+        ({"limit_mm_per_prompt": 5}, ["limit_mm_per_prompt", "{image: 1}"]),
+        ({"limit_mm_per_prompt": {"image": None}}, ["limit_mm_per_prompt", "{image: 1}"]),
+        ({"limit_mm_per_prompt": {"image": {"count": "x"}}}, ["limit_mm_per_prompt", "{image: 1}"]),
     ],
 )
 def test_what_the_roofline_does_not_know_is_refused(args: dict[str, Any], words: list[str]) -> None:
