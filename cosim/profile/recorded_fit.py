@@ -47,6 +47,8 @@ FREE_ARGUMENTS = _SCHEDULING_ARGUMENTS | {
     "served_model_name",
 }
 _INHERITED_ARGUMENTS = _SCHEDULING_ARGUMENTS | {"kv_cache_dtype"}
+# Arguments that make another model of it, or other tokens of its images: whoever asks must say them too.
+_MODEL_ARGUMENTS = ("hf_overrides", "mm_processor_kwargs", "revision")
 _CONFIGURED = (
     "max_model_len",
     "max_num_seqs",
@@ -72,6 +74,10 @@ def misfits(
     for name, value in spec.args.items():
         if value is not None and name not in FREE_ARGUMENTS:
             yield from _other_argument(header, name, value)
+    for name in _MODEL_ARGUMENTS:
+        recorded_with = header.engine.arguments.get(name)
+        if recorded_with is not None and spec.args.get(name) is None:
+            yield f"{name}: recorded with {_short(recorded_with)}, asked for None", f"the same as args.{name}"
 
 
 def stand_in(header: Header, spec: EngineSpec) -> ProfiledExecutor:

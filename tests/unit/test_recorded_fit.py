@@ -123,6 +123,16 @@ def test_of_a_config_its_values_count_and_not_how_they_are_written(tmp_path: Pat
         load_profile(str(path), other, quantization=None)
 
 
+@pytest.mark.parametrize("name", ["hf_overrides", "mm_processor_kwargs"])
+def test_what_made_another_model_of_it_must_be_asked_for_too(tmp_path: Path, name: str) -> None:
+    content = made_up_profile.lines()
+    content[0]["engine"]["arguments"] = {name: {"size": 4}}
+    path = made_up_profile.write(tmp_path / "p.jsonl", content)
+    with pytest.raises(ProfileError, match=rf"{name}: recorded with {{'size': 4}}, asked for None; the same as args"):
+        load_profile(str(path), made_up_profile.spec(), quantization=None)
+    assert load_profile(str(path), made_up_profile.spec(made_up_profile.MODEL, **{name: {"size": 4}}), quantization=None)
+
+
 def test_the_stand_in_has_the_recorded_configuration(tmp_path: Path) -> None:
     content = made_up_profile.lines()
     content[0]["engine"]["arguments"] = {
