@@ -111,6 +111,14 @@ def test_a_session_stays_where_its_prefix_is() -> None:
     assert served == {"a-0": {REPLICAS[0]}, "b-0": {REPLICAS[1]}, "c-0": {REPLICAS[0]}}
 
 
+def test_a_client_s_next_session_goes_to_the_next_replica() -> None:
+    talker = {"name": "u", "kind": "dialogue", "tier": "edge", "turns": 2, "sessions": 3, "think_time": "0ms"}
+    recorded = simulate(replicated("session-affinity", [{**talker, "output_tokens": 1}]) | {"duration": "2s"})
+    served = {(record.session, record.engine) for record in recorded.requests}
+    assert served == {(f"u-0-session{n}", REPLICAS[(n - 1) % 2]) for n in (1, 2, 3)}
+    assert len(recorded.requests) == 6
+
+
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_a_request_that_never_reached_a_server_was_in_no_replica(replicas: int) -> None:
     data = replicated("round-robin", [asks_at_once("a", timeout="10ms")])
@@ -164,6 +172,9 @@ def test_a_replay_makes_the_same_choices(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(data))
     cosim("run", file, "-o", tmp_path / "c")
     assert (tmp_path / "a/requests.jsonl").read_bytes() == (tmp_path / "c/requests.jsonl").read_bytes()
+    basis = [json.loads((tmp_path / name / "summary.json").read_text())["tiers"]["edge"]["basis"] for name in "ab"]
+    assert basis[0] == basis[1]
+    assert [set(basis[0][stage]) for stage in ("steps", "frontends", "egress")] == [{"constant"}] * 3
     # No roofline predicted what a stub was given.
     cosim("replay", tmp_path / "c", "-o", tmp_path / "d")
     for name in ("c", "d"):

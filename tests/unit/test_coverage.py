@@ -45,6 +45,11 @@ def said(summary: dict[str, Any]) -> tuple[str, list[str], list[str]]:
     return headline(tiers), [cell(tier) for tier in tiers.values()], summary["qualifiers"]
 
 
+def test_an_egress_counts_for_each_request_that_got_a_chunk(tmp_path: Path) -> None:
+    lines = [*charged("edge", "executed"), EgressRecord("edge", 4, {"r-0": 1, "r-1": 2, "r-2": 3}, "executed")]
+    assert run(tmp_path, lines)["tiers"]["edge"]["basis"]["egress"] == {"executed": 4 + 3}
+
+
 def test_an_executed_run_has_no_qualifier(tmp_path: Path) -> None:
     lines = [*charged("device.0", "executed"), *charged("edge", "executed"), *charged("cloud", "executed")]
     summary = run(tmp_path, lines)
