@@ -13,7 +13,7 @@ import msgspec
 from benchmarks.errors import RigError
 
 ROOT = Path(__file__).parents[1]
-LAST_LINES = 12
+LAST_LINES = 30
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ def cosim(*words: str | Path, statuses: tuple[int, ...] = (0,)) -> subprocess.Co
     command: list[Any] = [sys.executable, "-m", "cosim", *words]
     done = subprocess.run(command, capture_output=True, env=environment(), check=False)
     if done.returncode not in statuses:
-        raise RigError(f"cosim {words[0]} ended with status {done.returncode}:\n{_end(done.stderr)}")
+        raise RigError(f"cosim {words[0]} ended with status {done.returncode}:\n{_end(done.stderr + done.stdout)}")
     return done
 
 

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # to run as a file
 
 from benchmarks.child import cosim
 from benchmarks.command import Outcome, carry_out, command_line, count
+from benchmarks.workload import PATH, behind_a_link, wall_seconds
 from cosim.clock import NS_PER_S
 from cosim.results.records import FrontendRecord, StepRecord
 from cosim.results.store import read_manifest, read_steps
@@ -32,46 +33,21 @@ from cosim.results.store import read_manifest, read_steps
 def scenario(seconds: int, seed: int) -> dict[str, Any]:
     """The workload."""
     model = {"kind": "synthetic", "architecture": "qwen2_5_vl", "hidden_size": 512, "layers": 8}
-    camera = {"name": "cam", "kind": "frames", "tier": "edge", "period": "500ms", "output_tokens": 8}
-    return {
-        "schema_version": 1,
-        "name": "overhead",
-        "seed": seed,
-        "duration": f"{seconds}s",
-        "network": {
-            "kind": "ns3",
-            "access": {
-                "kind": "link",
-                "uplink": {"rate": "60Mbit/s", "delay": "8ms"},
-                "downlink": {"rate": "300Mbit/s", "delay": "4ms"},
-            },
-            "core": {"delay": "1ms"},
-            "paths": {"edge": {"delay": "0.2ms", "rate": "10Gbit/s"}},
-        },
-        "tiers": {"edge": {"path": "edge", "engine": {"kind": "vllm", "model": model}}},
-        "clients": [{**camera, "image": {"width": 640, "height": 480, "quality": 80, "detail": 0.52}}],
-        "validity": {"min_requests": 1},
-    }
+    camera: dict[str, Any] = {"name": "cam", "kind": "frames", "tier": "edge", "period": "500ms", "output_tokens": 8}
+    camera |= {"image": {"width": 640, "height": 480, "quality": 80, "detail": 0.52}}
+    tiers = {"edge": {"path": PATH, "engine": {"kind": "vllm", "model": model}}}
+    return behind_a_link("overhead", network="ns3", seed=seed, seconds=seconds, tiers=tiers, clients=[camera])
 
 
 def figures(directory: Path) -> dict[str, float]:
     """Wall seconds of a run by part, from its files."""
-    manifest: dict[str, Any] = read_manifest(directory)
     vllm_ns = 0
     for line in read_steps(directory):
         if isinstance(line, (StepRecord, FrontendRecord)) and line.wall_end_ns is not None:
             assert line.wall_start_ns is not None
             vllm_ns += line.wall_end_ns - line.wall_start_ns
-    parts = manifest["wall_ns_by_part"]
-    return {
-        "virtual_s": manifest["virtual_ns"] / NS_PER_S,
-        "wall_s": (manifest["wall_ns"] - parts["startup"]) / NS_PER_S,
-        "vllm_s": vllm_ns / NS_PER_S,
-        "ns3_s": manifest["ns3_run_wall_ns"] / NS_PER_S,
-        "engine_wait_s": parts["engine"] / NS_PER_S,
-        "network_wait_s": parts["network"] / NS_PER_S,
-        "conductor_s": parts["conductor"] / NS_PER_S,
-    }
+    ns3_ns = read_manifest(directory)["ns3_run_wall_ns"]
+    return wall_seconds(directory) | {"vllm_s": vllm_ns / NS_PER_S, "ns3_s": ns3_ns / NS_PER_S}
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -87,9 +63,9 @@ def run(options: argparse.Namespace) -> Outcome:
         file = Path(folder) / "overhead.yaml"
         file.write_text(yaml.safe_dump(scenario(options.seconds, options.seed)))
         for _ in range(options.repetitions):
-            cosim("run", file, "-o", f"{folder}/run", "--force", "--ui", "none")
+            cosim("run", file, "-o", f"{folder}/run", "--force")
             runs.append(figures(Path(folder) / "run"))
-            cosim("replay", f"{folder}/run", "-o", f"{folder}/replay", "--force", "--ui", "none")
+            cosim("replay", f"{folder}/run", "-o", f"{folder}/replay", "--force")
             replays.append(figures(Path(folder) / "replay"))
     medians = {
         "overhead_ratio": statistics.median(1 - (run["vllm_s"] + run["ns3_s"]) / run["wall_s"] for run in runs),

@@ -27,8 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # to run as a file
 
 from benchmarks.child import cosim
 from benchmarks.command import Outcome, carry_out, command_line, count
-from cosim.clock import NS_PER_S
-from cosim.results.store import read_manifest
+from benchmarks.workload import PATH, behind_a_link, wall_seconds
 
 LEAST_RATIO = {"one_client": 20.0, "twenty_clients": 2.0}
 CLIENTS = {"one_client": 1, "twenty_clients": 20}
@@ -45,26 +44,9 @@ def scenario(seconds: int, seed: int, *, clients: int, engines: int = 1) -> dict
     }
     camera = {"kind": "frames", "period": "500ms", "output_tokens": 16, "prompt_tokens": 24, "timeout": "60s"}
     camera["image"] = {"width": 640, "height": 480, "quality": 80}
-    tiers = {f"edge{index}": {"path": "edge", "engine": engine} for index in range(engines)}
-    return {
-        "schema_version": 1,
-        "name": "profiled-speed",
-        "seed": seed,
-        "duration": f"{seconds}s",
-        "network": {
-            "kind": "pipe",
-            "access": {
-                "kind": "link",
-                "uplink": {"rate": "60Mbit/s", "delay": "8ms"},
-                "downlink": {"rate": "300Mbit/s", "delay": "4ms"},
-            },
-            "core": {"delay": "1ms"},
-            "paths": {"edge": {"delay": "0.2ms", "rate": "10Gbit/s"}},
-        },
-        "tiers": tiers,
-        "clients": [{**camera, "name": f"{tier}-of-{clients}", "tier": tier, "count": clients} for tier in tiers],
-        "validity": {"min_requests": 1},
-    }
+    tiers = {f"edge{index}": {"path": PATH, "engine": engine} for index in range(engines)}
+    cameras = [{**camera, "name": f"{tier}-of-{clients}", "tier": tier, "count": clients} for tier in tiers]
+    return behind_a_link("profiled-speed", network="pipe", seed=seed, seconds=seconds, tiers=tiers, clients=cameras)
 
 
 def measured(folder: Path, data: dict[str, Any]) -> dict[str, float]:
@@ -72,17 +54,8 @@ def measured(folder: Path, data: dict[str, Any]) -> dict[str, float]:
     file = folder / "scenario.yaml"
     file.write_text(yaml.safe_dump(data))
     cosim("run", file, "-o", folder / "run", "--force", "--ui", "none")
-    manifest = read_manifest(folder / "run")
-    parts: dict[str, int] = manifest["wall_ns_by_part"]
-    wall_s = (manifest["wall_ns"] - parts["startup"]) / NS_PER_S
-    return {
-        "virtual_s": manifest["virtual_ns"] / NS_PER_S,
-        "wall_s": wall_s,
-        "ratio": manifest["virtual_ns"] / NS_PER_S / wall_s,
-        "engine_wait_s": parts["engine"] / NS_PER_S,
-        "conductor_s": parts["conductor"] / NS_PER_S,
-        "ready_s": parts["startup"] / NS_PER_S,
-    }
+    found = wall_seconds(folder / "run")
+    return found | {"ratio": found["virtual_s"] / found["wall_s"]}
 
 
 def arguments() -> argparse.ArgumentParser:

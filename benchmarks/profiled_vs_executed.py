@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # to run as a file
 
 from benchmarks.child import cosim
 from benchmarks.command import Outcome, carry_out, command_line, count
+from benchmarks.workload import PATH, behind_a_link
 from cosim.engine_plan import engine_plans, engine_spec
 from cosim.profile.load import load_profile
 from cosim.profile.recorded import RecordedProfile, family_of
@@ -84,26 +85,10 @@ def clients(vision: bool, load_name: str) -> list[dict[str, Any]]:
 def scenario(name: str, load_name: str, *, seconds: int, seed: int) -> dict[str, Any]:
     """A model under a load."""
     shape = model(name)
-    return {
-        "schema_version": 1,
-        "name": f"{name}-{load_name}",
-        "seed": seed,
-        "duration": f"{seconds}s",
-        "warmup": "1s",
-        "network": {
-            "kind": "pipe",
-            "access": {
-                "kind": "link",
-                "uplink": {"rate": "60Mbit/s", "delay": "8ms"},
-                "downlink": {"rate": "300Mbit/s", "delay": "4ms"},
-            },
-            "core": {"delay": "1ms"},
-            "paths": {TIER: {"delay": "0.2ms", "rate": "10Gbit/s"}},
-        },
-        "tiers": {TIER: {"path": TIER, "engine": {"kind": "vllm", "model": shape, "args": ARGS}}},
-        "clients": clients("vl" in shape["architecture"], load_name),
-        "validity": {"min_requests": 1},
-    }
+    tiers = {TIER: {"path": PATH, "engine": {"kind": "vllm", "model": shape, "args": ARGS}}}
+    users = clients("vl" in shape["architecture"], load_name)
+    run = behind_a_link(f"{name}-{load_name}", network="pipe", seed=seed, seconds=seconds, tiers=tiers, clients=users)
+    return {**run, "warmup": "1s"}
 
 
 def run(file: Path, directory: Path, *settings: str) -> dict[str, Any]:
