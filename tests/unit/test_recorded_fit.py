@@ -130,7 +130,8 @@ def test_what_made_another_model_of_it_must_be_asked_for_too(tmp_path: Path, nam
     path = made_up_profile.write(tmp_path / "p.jsonl", content)
     with pytest.raises(ProfileError, match=rf"{name}: recorded with {{'size': 4}}, asked for None; the same as args"):
         load_profile(str(path), made_up_profile.spec(), quantization=None)
-    assert load_profile(str(path), made_up_profile.spec(made_up_profile.MODEL, **{name: {"size": 4}}), quantization=None)
+    same = made_up_profile.spec(made_up_profile.MODEL, **{name: {"size": 4}})
+    assert load_profile(str(path), same, quantization=None)
 
 
 def test_the_stand_in_has_the_recorded_configuration(tmp_path: Path) -> None:
