@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cosim.bridge.engine_messages import Signature
 from cosim.profile.base import Charge, Profile
 from cosim.profile.load import load_profile
+from cosim.profile.surface import Surface
 from tests import made_up_profile
 from tests.made_up_profile import SPREAD, decode_only, mixed, prefill_only, step_ns
 
@@ -70,6 +71,14 @@ def test_a_shape_between_is_spread_as_its_neighbours(profile: Profile, signature
     drawn = [profile.step(signature, (index + 0.5) / 90).duration_ns for index in range(90)]
     assert max(drawn) / statistics.median(drawn) == pytest.approx(max(SPREAD), rel=1e-4)
     assert drawn == sorted(drawn)
+
+
+def test_a_shape_below_all_that_was_measured_is_no_shorter_than_the_nearest() -> None:
+    rising = [[duration_ns] * 5 for duration_ns in (400_000, 800_000, 1_600_000)]
+    surface = Surface([(40,), (80,), (160,)], rising, lambda shape: (1.0, *shape))
+    drawn = surface.draw((10,), MIDDLE)
+    assert not drawn.inside
+    assert drawn.duration_ns == 400_000
 
 
 @pytest.mark.parametrize("signature", OUTSIDE)
