@@ -4,8 +4,8 @@ A shape is brought about in the scheduler's own way: a bed of requests is put in
 are added whose prefill makes the step that is measured. The beds' prompts are documents that the prefix cache keeps,
 or each bed would cost the prefill of its whole context.
 
-A run's batch counts as measured if one measured shape is at least as large in every respect and another is nowhere
-larger (`cosim.profile.surface`), so the corners matter: the fewest and the most of everything at once.
+A run's batch counts as measured if each of its features lies between measured ones and costs no more with the others
+than what was measured (`cosim.profile.surface`), so the corners matter: the fewest and the most of everything.
 """
 
 from __future__ import annotations
@@ -146,10 +146,10 @@ def _images(limits: Limits, places: list[_Place]) -> Iterator[Placed]:
                     at = (*place[:2], count, prompt.tokens)
                     mixed.append((place, Point("mixed_images", at, (prompt,) * count)))
     yield ("decode_sequences", "context_per_sequence", "images", "tokens_per_prompt"), mixed
-    # Of the pictures of which several are more than a batch, the smallest; and the largest.
-    many = [prompt for prompt in map(_ask, limits.images) if prompt.tokens * limits.max_num_seqs > most]
-    yield _overfull(limits, [IDLE], "images_overfull", _ends(many))
-    yield _overfull(limits, [chosen[-1] for chosen in _ends(beside)], "mixed_images_overfull", _ends(many))
+    largest = list(map(_ask, limits.images[-1:]))
+    yield _overfull(limits, [IDLE, *(chosen[-1] for chosen in beside[:1])], "images_overfull", largest)
+    yield _crowded(limits, "images_crowded", [IDLE])
+    yield _crowded(limits, "mixed_images_crowded", [last for _, _, last in beside[::2]])
 
 
 def _ask(image: ImageShape) -> Prompt:
@@ -185,11 +185,29 @@ def _overfull(limits: Limits, places: list[_Place], grid: str, prompts: list[Pro
     return ("decode_sequences", "context_per_sequence", "tokens_per_prompt"), points
 
 
+def _crowded(limits: Limits, grid: str, places: list[_Place]) -> Placed:
+    """Pictures that fill a batch, the last only begun, which is encoded whole; and before them one that has context.
+
+    The fewer the larger: no batch of as many pictures has more encoder tokens or attention.
+    """
+    points = []
+    for place in places:
+        room = limits.max_num_batched_tokens - place.decodes
+        known = Prompt(max(limits.shortest_prompt, room // 16), _prefix_length(limits))
+        most = limits.max_num_seqs - place.decodes - 1
+        for count in sorted({2, (most + 2) // 2, most}) if most >= 2 else ():
+            begun = (room - known.tokens - IMAGE_TEXT_TOKENS) // (count - 1)
+            fitting = [prompt for prompt in map(_ask, limits.images) if prompt.tokens <= begun]
+            if fitting and known.tokens + count * fitting[-1].tokens > room:
+                prompts = (known, *(fitting[-1],) * count)
+                points.append((place, Point(grid, (*place[:2], count), prompts, overfull=True)))
+    return ("decode_sequences", "context_per_sequence", "images"), points
+
+
 def _chunked_lengths(limits: Limits) -> list[int]:
-    """Prompts of which several fill a batch; and one that alone does, where a prompt can be so long."""
-    beyond = min(limits.max_num_batched_tokens * 3 // 2, limits.max_model_len - 1)
-    several = max(limits.shortest_prompt, limits.longest_prompt * 2 // 5)
-    return [several, beyond] if beyond > limits.max_num_batched_tokens else [several]
+    """Prompts of which several fill a batch; and the longest, or as long as needs two batches."""
+    longest = min(limits.max_num_batched_tokens * 3 // 2, limits.max_model_len - 2)
+    return [max(limits.shortest_prompt, limits.longest_prompt * 2 // 5), longest]
 
 
 def _places(limits: Limits) -> list[_Place]:
@@ -229,9 +247,9 @@ def _full_beds(limits: Limits, wished: set[int]) -> list[Bed]:
     beds = []
     for decodes in dict.fromkeys((limits.max_num_seqs, limits.max_num_seqs - 1)):
         alone = decodes == limits.max_num_seqs
-        tokens = 0 if alone else min(limits.longest_prompt, room // 4)
+        tokens = 0 if alone else min(limits.longest_prompt, limits.max_num_batched_tokens - decodes, room // 4)
         context = min((room - tokens) // max(1, decodes), limits.max_model_len) - BED_TOKENS - limits.block_size
-        if decodes == 0 or context < limits.shortest_prompt or tokens + decodes > limits.max_num_batched_tokens:
+        if decodes == 0 or context < limits.shortest_prompt or decodes > limits.max_num_batched_tokens:
             continue
         if decodes * (context + BED_TOKENS + limits.block_size) <= limits.kv_cache_tokens * DOCUMENTS_SHARE / 2:
             continue  # Far from full: the longest requests that there can be.

@@ -6,7 +6,7 @@ only prefill, and mixed ones. Features, none of which can make a step shorter:
 * of every batch: its tokens, padded to the next CUDA-graph size where a graph is used;
 * of prefills: sequences, pairs of query and key of their attention, encoder tokens, images;
 * of decodes: their context tokens, and in a mixed batch all its sequences: as the engine has so many seats, of which
-  either takes one, the batches with every seat taken bound all others.
+  either takes one, batches with every seat taken bound all others.
 """
 
 from __future__ import annotations

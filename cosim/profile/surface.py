@@ -21,6 +21,8 @@ LEAST_DEVIATION = 1e-3
 GRAIN_NS = 100
 # The trend is nowhere below this share of the shortest measured median, so that its log exists.
 LEAST_TREND = 0.1
+# Relative: the trend of a shape at the edge.
+ROUNDING = 1e-9
 
 
 class Drawn(NamedTuple):
@@ -38,7 +40,10 @@ class Surface:
     over the logs of the features. Its spread: the quantile functions of the nearest measured shapes, relative to their
     medians, weighted by samples over distance and read at the same draw. What is not measured is in whole GRAIN_NS.
 
-    Inside: some measured shape is at least as large in every feature at once, and some other is nowhere larger.
+    Inside: each feature is between measured ones, and what the features cost together, by the trend, between what it is
+    of measured shapes. So a shape that is large in several features at once is inside only if one was measured that
+    costs as much. (That a single measured shape be as large in all is too much to ask: an engine's limits trade
+    features for one another, more images of a batch are smaller ones.)
     Outside, a duration is never below that of the nearest measured shape at the same draw.
     """
 
@@ -57,14 +62,14 @@ class Surface:
         positive = np.where(self.shapes > 0, self.shapes, np.inf).min(axis=0)
         self._scale: list[float] = np.where(np.isfinite(positive), positive, 1.0).tolist()
         self._points = np.log1p(self.shapes / self._scale)
-        # Each shape covers itself; one that nothing else covers, or that covers nothing else, is at the edge.
-        covers = (self.shapes[:, None, :] >= self.shapes[None, :, :]).all(axis=2)
-        self._largest: list[Shape] = [tuple(shape) for shape in self.shapes[covers.sum(axis=0) == 1].tolist()]
-        self._smallest: list[Shape] = [tuple(shape) for shape in self.shapes[covers.sum(axis=1) == 1].tolist()]
+        self._smallest: Shape = tuple(self.shapes.min(axis=0).tolist())
+        self._largest: Shape = tuple(self.shapes.max(axis=0).tolist())
         self._last_neighbour = min(NEIGHBOURS, len(merged)) - 1
         self._trend = self._fit_trend()
         self._least = LEAST_TREND * float(self.medians.min())
-        self._correction = self._fit_correction()
+        trend = [self._trend_at(tuple(shape)) for shape in self.shapes]
+        self._cheapest, self._dearest = min(trend) * (1 - ROUNDING), max(trend) * (1 + ROUNDING)
+        self._correction = self._fit_correction(np.array(trend))
 
     def draw(self, shape: Shape, draw: float) -> Drawn:
         """The duration of a shape at a quantile in [0, 1)."""
@@ -100,8 +105,10 @@ class Surface:
         return np.sqrt(squares)
 
     def _is_inside(self, shape: Shape) -> bool:
-        return any(_covers(large, shape) for large in self._largest) and any(
-            _covers(shape, small) for small in self._smallest
+        return (
+            all(map(operator.le, self._smallest, shape))
+            and all(map(operator.le, shape, self._largest))
+            and self._cheapest <= self._trend_at(shape) <= self._dearest
         )
 
     def _median(self, shape: Shape, distances: Vector) -> float:
@@ -119,8 +126,7 @@ class Surface:
         fitted: list[float] = (weights / size).tolist()
         return fitted
 
-    def _fit_correction(self) -> Kriging:
-        trend = np.array([self._trend_at(tuple(shape)) for shape in self.shapes])
+    def _fit_correction(self, trend: Vector) -> Kriging:
         errors = np.array([_standard_error(values) for values in self.samples])
         return Kriging(self._points, np.log(self.medians / trend), errors)
 
@@ -130,8 +136,3 @@ def _standard_error(samples: Vector) -> float:
     low, high = np.quantile(np.log(samples), (0.25, 0.75))
     deviation = max((high - low) / 1.349, LEAST_DEVIATION)
     return float(math.sqrt(math.pi / 2) * deviation / math.sqrt(len(samples)))
-
-
-def _covers(large: Shape, small: Shape) -> bool:
-    """Whether a shape is at least as large as another in every feature."""
-    return all(map(operator.ge, large, small))

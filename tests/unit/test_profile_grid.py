@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -18,9 +19,12 @@ from cosim.profile.grid import (
     omit,
 )
 from cosim.profile.records import Grid
-from cosim.profile.shapes import Bed, ImageShape, Limits, Plan, Point
+from cosim.profile.shapes import Bed, ImageShape, Limits, Plan, Point, Prompt
 
 SMALL = Limits(8, 2048, 4096, 65_536, 32, prefix_caching=True, shortest_prompt=20)
+PICTURES = tuple(
+    ImageShape(tokens, 28, 28 * tokens) for tokens in (12, 24, 48, 96, 192, 234, 300, 374, 468, 588, 768, 936)
+)
 FRAMES = (ImageShape(96, 336, 224), ImageShape(391, 640, 480), ImageShape(1564, 1280, 952))
 
 
@@ -118,6 +122,42 @@ def test_images_come_alone_and_beside_decodes_up_to_every_seat() -> None:
     assert {(1, 7), (2, 6), (4, 4), (7, 1)} <= {
         (bed.decodes, len(point.prompts)) for bed, point in chosen if point.grid == "mixed_images"
     }
+
+
+Batch = tuple[int, int, int, int, int]
+
+
+def batch(limits: Limits, decodes: int, prompts: Sequence[Prompt]) -> Batch:
+    """Tokens, prefills, pairs of query and key, encoder tokens and images of the first step of prompts."""
+    tokens, attention, begun = decodes, 0, list[Prompt]()
+    for prompt in prompts:
+        chunk = min(prompt.tokens, limits.max_num_batched_tokens - tokens)
+        if chunk > 0:
+            tokens += chunk
+            attention += chunk * prompt.context + chunk * (chunk + 1) // 2
+            begun.append(prompt)
+    pictures = [prompt.image.tokens for prompt in begun if prompt.image is not None]
+    return tokens, len(begun), attention, sum(pictures), len(pictures)
+
+
+@pytest.mark.parametrize("seats", [8, 16])
+@given(st.data())
+def test_batches_of_a_run_lie_between_measured_ones(seats: int, data: st.DataObject) -> None:
+    """Any number of prompts of one length or with one picture, beside any number of decodes; chunked where too many."""
+    limits = Limits(seats, 2048, 1024, 65_536, 32, prefix_caching=True, shortest_prompt=20, images=PICTURES)
+    decodes = data.draw(st.integers(0, seats - 1))
+    count = data.draw(st.integers(1, seats - decodes))
+    image = data.draw(st.sampled_from([None, *PICTURES]))
+    text = Prompt(data.draw(st.integers(20, 1020)))
+    asked = text if image is None else Prompt(image.tokens + data.draw(st.integers(20, 60)), 0, image)
+    measured = [
+        batch(limits, bed.decodes, point.prompts)
+        for bed, point in points(make_plan(limits))
+        if (bed.decodes > 0) == (decodes > 0)
+    ]
+    ours = batch(limits, decodes, [asked] * count)
+    for feature, highest, lowest in zip(ours, map(max, *measured), map(min, *measured), strict=True):
+        assert lowest <= feature <= highest
 
 
 def test_cuda_graphs_sizes_and_their_next_are_measured() -> None:
