@@ -155,8 +155,11 @@ def validate(scenario: ScenarioPath, set_: Settings = None) -> None:
 def plan(scenario: ScenarioPath, set_: Settings = None) -> None:
     """Print what a run would start, send and measure."""
     from cosim.plan import plan_lines
+    from cosim.requirements import check_names
 
-    for line in plan_lines(_load(scenario, set_ or [])):
+    loaded = _load(scenario, set_ or [])
+    check_names(loaded)
+    for line in plan_lines(loaded):
         print(line)
 
 

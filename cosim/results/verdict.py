@@ -285,8 +285,8 @@ def _extrapolation(evidence: Evidence) -> list[str]:
         if outside and name not in evidence.allow_extrapolated:
             reasons.append(
                 f"tier {name}: {', '.join(outside)} lie outside what its profile measured (source `extrapolated`"
-                f"{_largest(coverage)}); profile a larger grid (`cosim profile`), execute the engine, or allow it by "
-                f"name: validity.allow_extrapolated: [{name}]"
+                f"{_largest(coverage)}); profile an engine with larger limits (max_num_seqs, max_num_batched_tokens, "
+                f"max_model_len), execute it, or allow it by name: validity.allow_extrapolated: [{name}]"
             )
     return reasons
 

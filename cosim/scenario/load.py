@@ -165,11 +165,18 @@ def _validate(source: Source) -> Scenario:
 
 
 def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
-    """Make file names independent of where the resolved copy will lie, and check that they exist; take traces in."""
+    """Make file names independent of where the resolved copy will lie, and check that they exist; take traces in.
+
+    A name in the file is relative to the file, one in a flag or in the environment to the working directory.
+    """
     problems: list[Problem] = []
 
+    def absolute(text: str, keys: KeyPath) -> str:
+        in_file = source.place(keys)[1] is not None
+        return os.path.realpath(base / text if in_file else text)
+
     def checked(text: str, keys: KeyPath, wanted: str) -> str:
-        path = os.path.realpath(base / text)
+        path = absolute(text, keys)
         if not os.path.isdir(path):
             origin, line = source.place(keys)
             problems.append(Problem(origin, line, dotted(keys), f"no folder {text!r}", wanted))
@@ -180,26 +187,32 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
         if group.get("folder") is not None:
             group["folder"] = checked(group["folder"], ("clients", index, "folder"), "a folder with JPEG images")
         if group["kind"] in ("sharegpt", "trace"):
-            group["file"] = os.path.realpath(base / group["file"])
+            group["file"] = absolute(group["file"], ("clients", index, "file"))
     for name, tier in data["tiers"].items():
-        engine = tier["engine"]
+        engine, keys = tier["engine"], ("tiers", name, "engine")
         if engine["kind"] == "replay":
-            engine["run"] = checked(engine["run"], ("tiers", name, "engine", "run"), "the directory of a run")
+            engine["run"] = checked(engine["run"], (*keys, "run"), "the directory of a run")
         elif isinstance(engine["hardware"], dict):
             # The model lies on the other machine; whether the key can be read matters only when a run starts.
-            engine["hardware"]["key"] = os.path.realpath(base / os.path.expanduser(engine["hardware"]["key"]))
-        elif engine["kind"] == "vllm" and isinstance(engine["model"], str) and os.path.isdir(base / engine["model"]):
-            engine["model"] = os.path.realpath(base / engine["model"])
+            key = engine["hardware"]["key"]
+            engine["hardware"]["key"] = absolute(os.path.expanduser(key), (*keys, "hardware", "key"))
+        elif engine["kind"] == "vllm" and isinstance(engine["model"], str):
+            folder = absolute(engine["model"], (*keys, "model"))
+            engine["model"] = folder if os.path.isdir(folder) else engine["model"]
+        elif engine["kind"] == "vllm" and engine["model"]["kind"] == "config":
+            config = engine["model"]["config"]
+            if config.endswith(".json"):
+                engine["model"]["config"] = absolute(config, (*keys, "model", "config"))
         executor = engine.get("executor")
         if executor is not None and _PROFILE_FILE.search(executor["profile"]):
-            executor["profile"] = os.path.realpath(base / executor["profile"])
+            executor["profile"] = absolute(executor["profile"], (*keys, "executor", "profile"))
     access = data["network"]["access"]
     for kind in ("ues", "background"):
         for name, group in access.get(kind, {}).items():
             if isinstance(group["trace"], str):
-                keys = ("network", "access", kind, name, "trace")
+                at = ("network", "access", kind, name, "trace")
                 try:
-                    group["trace"] = read_trace(base / group["trace"], dotted(keys), source.place(keys))
+                    group["trace"] = read_trace(Path(absolute(group["trace"], at)), dotted(at), source.place(at))
                 except ScenarioError as error:
                     problems += error.problems
     if problems:

@@ -63,8 +63,8 @@ def _assign(source: Source, words: list[str], value: Any, origin: str) -> None:
         key: str | int = word
         if isinstance(node, list):
             if not _is_index(word, node):
-                where, allowed = dotted((*keys, word)), f"an index below {len(node)}"
-                raise ScenarioError([Problem(origin, None, where, "is not in the list", allowed)])
+                where, allowed = dotted((*keys, word)), "allowed: 0" + (f" to {len(node) - 1}" if len(node) > 1 else "")
+                raise ScenarioError([Problem(origin, None, where, "items of a list go by number", allowed)])
             key = int(word)
         keys.append(key)
         last = depth == len(words) - 1

@@ -165,8 +165,9 @@ def test_what_leaves_the_measured_range_is_a_reason_with_its_shape(tmp_path: Pat
     summary = run(tmp_path, leaving())
     assert summary["reasons"] == [
         "tier edge: 1 of 20 steps, 1 of 20 chunks of egress lie outside what its profile measured (source "
-        "`extrapolated`; decode_sequences up to 12, inside up to 8); profile a larger grid (`cosim profile`), execute "
-        "the engine, or allow it by name: validity.allow_extrapolated: [edge]"
+        "`extrapolated`; decode_sequences up to 12, inside up to 8); profile an engine with larger limits "
+        "(max_num_seqs, max_num_batched_tokens, max_model_len), execute it, or allow it by name: "
+        "validity.allow_extrapolated: [edge]"
     ]
     assert headline(summary["tiers"]) == "profiled: edge 95 %; extrapolated: edge 5 %"
     assert cell(summary["tiers"]["edge"]) == "profiled 95%"

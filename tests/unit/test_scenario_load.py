@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from cosim.scenario.engines import VllmEngine
+from cosim.scenario.engines import ConfigModel, VllmEngine
 from cosim.scenario.load import Loaded, load
 from cosim.scenario.network import LinkAccess, LinkDirection, Network
 from tests.lockstep import MS, chat, said, scenario, stub
@@ -174,6 +174,26 @@ def test_file_names_are_found_beside_the_scenario_and_kept_whole(tmp_path: Path)
     assert data["tiers"]["old"]["engine"]["run"] == str(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     assert again(tmp_path / "elsewhere", found).scenario == found.scenario
+
+
+def test_file_names_of_flags_and_variables_are_relative_to_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path)
+    engine = {"kind": "vllm", "model": {"kind": "config", "config": "m/config.json"}}
+    data = scenario(tiers={"edge": {"path": "edge", "engine": engine}}, clients=[chat("user")])
+    file = tmp_path / "there" / "s.yaml"
+    file.write_text(yaml.safe_dump(data))
+    flag = "tiers.edge.engine.executor={kind: profiled, profile: p.jsonl}"
+    variable = {"COSIM__TIERS__EDGE__ENGINE__MODEL__CONFIG": "other/config.json"}
+    for environment, config in (({}, "there/m/config.json"), (variable, "other/config.json")):
+        settings_ = load(file, settings=[flag], environment=environment).scenario.tiers["edge"].engine
+        assert isinstance(settings_, VllmEngine)
+        assert isinstance(settings_.model, ConfigModel)
+        assert settings_.executor is not None
+        assert settings_.executor.profile == str(tmp_path / "p.jsonl")
+        assert settings_.model.config == str(tmp_path / config)
 
 
 @pytest.mark.parametrize("link", [{"loss": "1%"}, {"queue_down": "2kB"}])

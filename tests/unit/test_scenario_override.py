@@ -92,9 +92,12 @@ def test_a_setting_puts_a_value_at_a_path(setting: str, keys: tuple[Any, ...], v
         ("seed=x", "--set seed=x: seed: 'x' is not allowed; input should be a valid integer"),
         ("sede=1", "--set sede=1: sede: unknown key; did you mean 'seed'?"),
         ("seed.x=1", "--set seed.x=1: seed: {'x': 1} is not allowed; input should be a valid integer"),
-        ("clients.1.count=1", "--set clients.1.count=1: clients.1: is not in the list; an index below 1"),
-        ("clients.x=1", "--set clients.x=1: clients.x: is not in the list; an index below 1"),
-        ("clients.-1=1", "--set clients.-1=1: clients.-1: is not in the list"),
+        (
+            "clients.1.count=1",
+            "--set clients.1.count=1: clients.1: items of a list go by number; allowed: 0",
+        ),
+        ("clients.x=1", "--set clients.x=1: clients.x: items of a list go by number; allowed: 0"),
+        ("clients.-1=1", "--set clients.-1=1: clients.-1: items of a list go by number"),
         ("clients." + "9" * 5000 + "=1", "--set clients.9"),
         ("clients.0.count=0", "--set clients.0.count=0: clients.0.count: 0 is not allowed; input should be greater"),
         ("network.paths.cloud.delay=60", "--set network.paths.cloud.delay=60: network.paths.cloud.delay: 60 has no u"),
@@ -110,7 +113,9 @@ def test_a_fault_names_the_flag(file: Path, setting: str, told: str) -> None:
 def test_a_fault_names_the_variable(file: Path) -> None:
     assert fault(file, COSIM__SEED="x").startswith("environment COSIM__SEED: seed: 'x' is not allowed; input should")
     assert fault(file, COSIM__SEED="[").startswith("environment COSIM__SEED: seed: is not YAML: ")
-    assert fault(file, COSIM__CLIENTS__3__COUNT="1").startswith("environment COSIM__CLIENTS__3__COUNT: clients.3: is n")
+    assert fault(file, COSIM__CLIENTS__3__COUNT="1").startswith(
+        "environment COSIM__CLIENTS__3__COUNT: clients.3: items"
+    )
     assert fault(file, COSIM__NETWORK__FOO="1").startswith("environment COSIM__NETWORK__FOO: network.foo: unknown key")
     assert fault(file, COSIM__SEED="\udcff").startswith("environment COSIM__SEED: seed: has a character that YAML")
 
