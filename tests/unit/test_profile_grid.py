@@ -160,6 +160,17 @@ def test_batches_of_a_run_lie_between_measured_ones(seats: int, data: st.DataObj
         assert lowest <= feature <= highest
 
 
+def test_pictures_crowd_a_batch_up_to_one_that_is_only_begun() -> None:
+    limits = Limits(8, 2048, 1024, 65_536, 32, prefix_caching=True, shortest_prompt=20, images=PICTURES)
+    for grid, decodes in (("images_crowded", 0), ("mixed_images_crowded", 1)):
+        found = [(bed, point) for bed, point in points(make_plan(limits)) if point.grid == grid]
+        assert {bed.decodes for bed, _ in found} >= {decodes}
+        for bed, point in found:
+            tokens, begun, _, encoder_tokens, _ = batch(limits, bed.decodes, point.prompts)
+            assert (tokens, begun) == (2048, len(point.prompts))
+            assert encoder_tokens > 0.85 * (2048 - bed.decodes - point.prompts[0].tokens)
+
+
 def test_cuda_graphs_sizes_and_their_next_are_measured() -> None:
     graphs = Limits(24, 2048, 4096, 65_536, 16, True, 20, graph_sizes=(1, 2, 4, 8, 16, 24))
     assert {bed.decodes for bed in make_plan(graphs).beds if bed.decode} >= {8, 9, 16, 17, 24}
