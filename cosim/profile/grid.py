@@ -193,13 +193,15 @@ def _crowded(limits: Limits, grid: str, places: list[_Place]) -> Placed:
     points = []
     for place in places:
         room = limits.max_num_batched_tokens - place.decodes
-        known = Prompt(max(limits.shortest_prompt, room // 16), _prefix_length(limits))
+        prefix = _prefix_length(limits)
+        known = Prompt(max(limits.shortest_prompt, min(room // 16, limits.max_model_len - 2 - prefix)), prefix)
         most = limits.max_num_seqs - place.decodes - 1
         for count in sorted({2, (most + 2) // 2, most}) if most >= 2 else ():
-            begun = (room - known.tokens - IMAGE_TEXT_TOKENS) // (count - 1)
-            fitting = [prompt for prompt in map(_ask, limits.images) if prompt.tokens <= begun]
-            if fitting and known.tokens + count * fitting[-1].tokens > room:
-                prompts = (known, *(fitting[-1],) * count)
+            tokens = min((room - known.tokens - IMAGE_TEXT_TOKENS) // (count - 1), limits.max_model_len - 2)
+            fitting = [image for image in limits.images if image.tokens + IMAGE_TEXT_TOKENS <= tokens]
+            if fitting and known.tokens + count * tokens > room:
+                # Its text is as much longer as the picture is too small.
+                prompts = (known, *(Prompt(tokens, 0, fitting[-1]),) * count)
                 points.append((place, Point(grid, (*place[:2], count), prompts, overfull=True)))
     return ("decode_sequences", "context_per_sequence", "images"), points
 

@@ -168,7 +168,7 @@ def test_pictures_crowd_a_batch_up_to_one_that_is_only_begun() -> None:
         for bed, point in found:
             tokens, begun, _, encoder_tokens, _ = batch(limits, bed.decodes, point.prompts)
             assert (tokens, begun) == (2048, len(point.prompts))
-            assert encoder_tokens > 0.85 * (2048 - bed.decodes - point.prompts[0].tokens)
+            assert encoder_tokens > 0.75 * (2048 - bed.decodes - point.prompts[0].tokens)
 
 
 def test_cuda_graphs_sizes_and_their_next_are_measured() -> None:
