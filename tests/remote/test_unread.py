@@ -31,7 +31,7 @@ from pathlib import Path
 from cosim.bridge.child import Runtime
 from cosim.bridge.errors import ChildError
 from cosim.bridge.keys import client_keys
-from cosim.bridge.messages import Step
+from cosim.bridge.engine_messages import Step
 from cosim.bridge.remote import RemoteHost
 from cosim.bridge.remote_messages import Attached
 
