@@ -19,6 +19,20 @@ def until_a_request_has_ended(process: subprocess.Popen[str], out: Path, *, limi
         sleep_s(0.02)
 
 
+def children(process: subprocess.Popen[str]) -> dict[str, int]:
+    """Process ids of the children by module."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                command = (entry / "cmdline").read_text().split("\0")
+            except OSError:
+                continue
+            if str(process.pid) in command and "-m" in command:
+                found[command[command.index("-m") + 1]] = int(entry.name)
+    return found
+
+
 def environment_without(folder: Path, *packages: str) -> dict[str, str]:
     """Environment of a process whose module finder refuses packages: it stands for a machine that has none of them."""
     folder.mkdir()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import TypeVar
+
+import msgspec
 
 from cosim.bridge.engine_messages import Signature
 from cosim.profile.base import ChunkPosition
@@ -103,6 +105,5 @@ def thinned(items: Sequence[Item], most: int) -> list[Item]:
 
 def _median(signatures: Iterable[Signature]) -> Signature:
     """The median of each field, rounded down to one that there is."""
-    found = list(signatures)
-    middle: Callable[[str], int] = lambda field: int(median(getattr(one, field) for one in found))  # noqa: E731
-    return Signature(**{field: middle(field) for field in Signature.__struct_fields__})
+    values = zip(*map(msgspec.structs.astuple, signatures), strict=True)
+    return Signature(*(int(median(field)) for field in values))

@@ -18,6 +18,7 @@ import yaml
 from cosim.clock import monotonic_s, sleep_s
 from cosim.profile.recorded_file import RecordedFile, read_recorded
 from tests.lockstep import chat, scenario
+from tests.run_process import children
 
 pytestmark = pytest.mark.vllm
 
@@ -151,21 +152,9 @@ def under_way(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
             assert process.stderr is not None
             while "shapes" not in (line := process.stderr.readline()):
                 assert line, f"it ended with {process.wait()}"
-            yield process, _host_of(process.pid)
+            yield process, children(process)["cosim.inference.host"]
         finally:
             process.kill()
-
-
-def _host_of(pid: int) -> int:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                command = (entry / "cmdline").read_text().split("\0")
-            except OSError:
-                continue
-            if str(pid) in command and "cosim.inference.host" in command:
-                return int(entry.name)
-    raise AssertionError("no engine host")
 
 
 def _gone(pid: int) -> None:

@@ -20,7 +20,7 @@ import yaml
 
 from cosim.clock import monotonic_s, sleep_s
 from cosim.environment import vllm_hardware
-from tests.run_process import environment_without, until_a_request_has_ended
+from tests.run_process import children, environment_without, until_a_request_has_ended
 
 pytestmark = [pytest.mark.ns3, pytest.mark.vllm]
 
@@ -186,20 +186,6 @@ def under_way(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
             yield process, out
         finally:
             process.kill()
-
-
-def children(process: subprocess.Popen[str]) -> dict[str, int]:
-    """Process ids of the children by module."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                command = (entry / "cmdline").read_text().split("\0")
-            except OSError:
-                continue
-            if str(process.pid) in command and "-m" in command:
-                found[command[command.index("-m") + 1]] = int(entry.name)
-    return found
 
 
 def all_gone(pids: dict[str, int]) -> None:

@@ -39,13 +39,11 @@ def test_an_engine_host_is_told_the_config_itself(tmp_path: Path) -> None:
     assert shipped.served_model_name == "qwen3-0.6b"
 
 
-def test_a_path_is_relative_to_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_is_relative_to_the_scenario(tmp_path: Path) -> None:
     text = read_config("qwen3-0.6b")[1]
     (tmp_path / "ours").mkdir()
     (tmp_path / "ours" / "config.json").write_text(text)
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path)
-    spec = spec_of(tmp_path / "elsewhere", "ours/config.json")
+    spec = spec_of(tmp_path, "ours/config.json")
     assert (spec.model, spec.served_model_name) == (messages.ConfigModel("ours", text), "ours")
 
 
