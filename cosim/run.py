@@ -22,6 +22,7 @@ from cosim.engine_plan import EnginePlan
 from cosim.environment import git_state, machine, versions
 from cosim.inference.replay import ReplayError
 from cosim.invariants import Invariants
+from cosim.kept_children import KeptChildren
 from cosim.machine_use import MachineUse
 from cosim.placement.base import PlacementError
 from cosim.profiled_plans import planned_engines
@@ -63,12 +64,16 @@ class RunFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a run is carried out. `replay_of`: directory whose steps are repeated."""
+    """How a run is carried out.
+
+    `replay_of`: directory whose steps are repeated. `kept`: children of earlier runs that may serve this one.
+    """
 
     directory: Path
     force: bool
     command_line: tuple[str, ...]
     replay_of: Path | None = None
+    kept: KeptChildren | None = None
 
 
 def execute(loaded: Loaded, options: RunOptions, progress: Progress) -> dict[str, Any]:

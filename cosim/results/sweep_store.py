@@ -1,0 +1,80 @@
+"""The directory of a sweep: sweep.json, and a directory for each run of each point.
+
+* `sweep.json`: what was swept, written before the first run.
+* `sweep.resolved.yaml`: the scenario with its `sweep` section and every default.
+* `points/SLUG/run=K/`: a run directory; failure.json in it where the run failed.
+* `runs.csv`, `summary.csv`, `report.html`: made from the files above; no wall-clock value is in the CSV files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cosim.results.store import SUMMARY, ResultsError
+
+SWEEP = "sweep.json"
+SWEEP_SCENARIO = "sweep.resolved.yaml"
+POINTS = "points"
+RUNS_TABLE = "runs.csv"
+SUMMARY_TABLE = "summary.csv"
+SCHEMA_VERSION = 1
+
+
+class SweptPoint(msgspec.Struct, frozen=True):
+    """A point as sweep.json has it; `scenario_hashes` are those of its runs, in order of `run=K`."""
+
+    index: int
+    slug: str
+    values: dict[str, Any]
+    scenario_hashes: list[str]
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """The content of sweep.json.
+
+    `keys`: the swept dotted paths, in the user's order. `seeds`: of run=0, run=1, ... at every point. `paired`: whether
+    equal seeds give equal draws at every point, which is so where no step is executed. `shard`: "2/3" where the
+    directory holds a part of the points only. `scenario_hash`: of the file with its sweep section.
+    """
+
+    schema_version: int
+    name: str
+    keys: list[str]
+    seeds: list[int]
+    paired: bool
+    shard: str | None
+    scenario_hash: str
+    points: list[SweptPoint]
+
+
+def run_directory(sweep_directory: Path, slug: str, number: int) -> Path:
+    """Where the run of a point with this number is."""
+    return sweep_directory / POINTS / slug / f"run={number}"
+
+
+def is_sweep(directory: Path) -> bool:
+    """Whether a directory is that of a sweep."""
+    return (directory / SWEEP).is_file()
+
+
+def read_sweep(directory: Path) -> Sweep:
+    """The content of sweep.json. Raises ResultsError if it is missing or damaged."""
+    path = directory / SWEEP
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Sweep)
+    except OSError as error:
+        raise ResultsError(f"{path}: {error.strerror}; give the directory of a sweep") from error
+    except msgspec.MsgspecError as error:
+        raise ResultsError(f"{path} is damaged: {error}; sweep again into another directory") from error
+
+
+def read_run_summary(directory: Path) -> dict[str, Any] | None:
+    """A run's summary.json, or None where the run has not ended or the file cannot be read."""
+    try:
+        summary = msgspec.json.decode((directory / SUMMARY).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return summary if isinstance(summary, dict) else None
