@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,17 @@ class Native:
             if isinstance(item, msgspec.Struct):
                 self.fill(getattr(native, name), item)
             elif isinstance(item, tuple):
-                elements = getattr(native, name)
-                for element in item:
-                    self.fill(self._cosim.Append(elements), element)
+                self._fill_list(getattr(native, name), item)
             elif item is not None:
                 setattr(native, name, item)
         return native
+
+    def _fill_list(self, native: Any, items: tuple[Any, ...]) -> None:
+        if items and isinstance(items[0], int):
+            self._cosim.Assign(native, array("l", items), len(items))
+            return
+        for item in items:
+            self.fill(self._cosim.Append(native), item)
 
     def topology(self, topology: Topology) -> Any:
         """A `Topology`; makes the directory for pcap files."""

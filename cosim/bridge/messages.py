@@ -12,10 +12,11 @@ import msgspec
 
 from cosim.bridge.nr_messages import CellKnob, NrAccess, UeKnob
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -39,14 +40,65 @@ class Stopped(msgspec.Struct, frozen=True, tag=True):
     """The last message of a child."""
 
 
+class GilbertElliott(msgspec.Struct, frozen=True):
+    """Loss in bursts: a state that may change with every packet, and the share of packets lost in each state.
+
+    All four are probabilities per packet. netem's `gemodel` calls them p, r, 1-k and 1-h. Sources: Gilbert, Capacity of
+    a burst-noise channel, BSTJ 39 (1960); Elliott, Estimates of error rates for codes on burst-noise channels, BSTJ 42
+    (1963).
+    """
+
+    good_to_bad: Probability
+    bad_to_good: Probability
+    loss_good: Probability = 0.0
+    loss_bad: Probability = 1.0
+
+
+class FqCodel(msgspec.Struct, frozen=True):
+    """FlowQueue-CoDel as the queue of a direction; the defaults are those of RFC 8290 5.2.
+
+    `target_ns`, `interval_ns`: of CoDel (RFC 8289 4.2, 4.3). `flows`: queues that connections are hashed to.
+    `quantum_bytes`: of a round of deficit round robin. `packets`: the limit over all queues.
+    """
+
+    target_ns: Positive = 5_000_000
+    interval_ns: Positive = 100_000_000
+    flows: Positive = 1024
+    quantum_bytes: Positive = 1514
+    packets: Positive = 10_240
+
+
+class Opportunities(msgspec.Struct, frozen=True):
+    """When a link delivers: at each of `times_ns` up to `bytes_per_opportunity`, over and over with `period_ns`.
+
+    Times are relative to the run's epoch, do not decrease, may be equal, and lie in 0 to `period_ns`, both included.
+    Source: mahimahi's link queue (Netravali et al., Mahimahi: accurate record-and-replay for HTTP, USENIX ATC 2015),
+    whose packets have at most 1,504 bytes and whose period is the last time of the trace.
+    """
+
+    times_ns: tuple[NotNegative, ...]
+    period_ns: Positive
+    bytes_per_opportunity: Positive = 1504
+
+
 class Direction(msgspec.Struct, frozen=True, tag=True):
-    """One direction of a link. `rate_bps` None: no serialisation delay. `queue_bytes` None: never drops."""
+    """One direction of a link.
+
+    `rate_bps` None: no serialisation delay. `queue_bytes` None: never drops. `jitter_ns`: mean of an extra delay per
+    packet with a gamma distribution of shape `jitter_shape` (1: exponential). `loss`: of each packet by itself; what
+    `burst_loss` loses is lost too. `fq_codel`: instead of one queue of `queue_bytes`, first in, first out.
+    `opportunities`: instead of a rate.
+    """
 
     delay_ns: int
     rate_bps: Positive | None = None
     jitter_ns: int = 0
     loss: float = 0.0
     queue_bytes: int | None = None
+    jitter_shape: float = 1.0
+    burst_loss: GilbertElliott | None = None
+    fq_codel: FqCodel | None = None
+    opportunities: Opportunities | None = None
 
 
 class Link(msgspec.Struct, frozen=True, tag="link"):

@@ -6,6 +6,7 @@
 
 #include "nr/config.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -14,14 +15,50 @@
 namespace cosim
 {
 
+/// Loss in bursts; probabilities per packet. Both `loss_` 0: none.
+struct GilbertElliott
+{
+    double good_to_bad{0};
+    double bad_to_good{0};
+    double loss_good{0};
+    double loss_bad{0};
+};
+
+/// FlowQueue-CoDel as the queue of a direction. flows 0: one FIFO.
+struct FqCodel
+{
+    int64_t target_ns{0};
+    int64_t interval_ns{0};
+    int64_t flows{0};
+    int64_t quantum_bytes{0};
+    int64_t packets{0};
+};
+
+/// Times since the run's epoch at which a link delivers, over and over. period_ns 0: it has a rate instead.
+struct Opportunities
+{
+    std::vector<int64_t> times_ns;
+    int64_t period_ns{0};
+    int64_t bytes_per_opportunity{0};
+};
+
 /// One direction of a link. rate_bps 0: no serialisation delay; queue_bytes -1: never drops.
 struct Direction
 {
+    Direction(); // out of line, as Topology's
+    ~Direction();
+    Direction(const Direction& other);
+    Direction& operator=(const Direction& other);
+
     int64_t delay_ns{0};
     int64_t rate_bps{0};
     int64_t jitter_ns{0};
     double loss{0};
     int64_t queue_bytes{-1};
+    double jitter_shape{1};
+    GilbertElliott burst_loss;
+    FqCodel fq_codel;
+    Opportunities opportunities;
 };
 
 struct Link
@@ -130,6 +167,9 @@ nr::SlotShape& Append(std::vector<nr::SlotShape>& list);
 nr::BearerConfig& Append(std::vector<nr::BearerConfig>& list);
 nr::UeConfig& Append(std::vector<nr::UeConfig>& list);
 nr::TracePoint& Append(std::vector<nr::TracePoint>& list);
+
+/// Give a list the numbers of a buffer.
+void Assign(std::vector<int64_t>& list, const int64_t* numbers, std::size_t count);
 
 class Nodes;
 

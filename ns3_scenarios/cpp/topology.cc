@@ -6,6 +6,11 @@
 namespace cosim
 {
 
+Direction::Direction() = default;
+Direction::~Direction() = default;
+Direction::Direction(const Direction& other) = default;
+Direction& Direction::operator=(const Direction& other) = default;
+
 Topology::Topology() = default;
 Topology::~Topology() = default;
 Topology::Topology(const Topology& other) = default;
@@ -38,6 +43,12 @@ nr::TracePoint&
 Append(std::vector<nr::TracePoint>& list)
 {
     return list.emplace_back();
+}
+
+void
+Assign(std::vector<int64_t>& list, const int64_t* numbers, std::size_t count)
+{
+    list.assign(numbers, numbers + count);
 }
 
 } // namespace cosim
