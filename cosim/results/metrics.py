@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -53,16 +52,6 @@ STATISTICS = (
     Metric("p95", "95th percentile", "", "linear interpolation between order statistics", "numpy.percentile"),
     Metric("p99", "99th percentile", "", "linear interpolation between order statistics", "numpy.percentile"),
 )
-
-
-def bounded_from(quantile: float, confidence: float = 0.95) -> int:
-    """Least number of independent samples from which a quantile has a finite two-sided upper confidence bound.
-
-    The bound exists when the largest sample exceeds the quantile with probability 1 - (1 - confidence) / 2:
-    n >= log((1 - confidence) / 2) / log(quantile). Source: distribution-free order-statistic interval,
-    scipy.stats.quantile_test.
-    """
-    return math.ceil(math.log((1 - confidence) / 2) / math.log(quantile))
 
 
 def tpot_ns(e2el_ns: int, ttft_ns: int | None, output_tokens: int) -> float | None:

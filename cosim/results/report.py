@@ -13,12 +13,13 @@ from cosim.results.basis import METHOD, grounds, verdict_text
 from cosim.results.distribution import QUANTILES, Distribution, cdf, observe, quantile_text, share_text, unanswered_text
 from cosim.results.ground import KINDS
 from cosim.results.manifest import mapping
-from cosim.results.metrics import LATENCIES, RATES, STATISTICS, bounded_from
+from cosim.results.metrics import LATENCIES, RATES, STATISTICS
 from cosim.results.parts import PARTS, contract_part, in_order, part_of
 from cosim.results.population import Population, populate
 from cosim.results.qualifiers import cell, headline
 from cosim.results.sla import ASSUMPTION
 from cosim.results.slowest import Excess, Slow, percentile_request, slowest
+from cosim.results.statistics import bounded_from
 from cosim.results.store import (
     REPORT,
     SCENARIO,

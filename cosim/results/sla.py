@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from cosim.clock import NS_PER_MS
 from cosim.results.records import RequestRecord
+from cosim.results.statistics import wilson
 
-CONFIDENCE = 0.95
 ASSUMPTION = (
     "Wilson intervals (95 %) assume that requests are independent. Requests of one run share queues and radio "
     "conditions, so the interval is too narrow where they do; the headline interval of repeated runs is across seeds."
@@ -22,20 +22,6 @@ def met(record: RequestRecord, deadline_ns: int) -> bool | None:
     if record.status == "cancelled":
         return None
     return record.status == "ok" and record.e2el_scheduled_ns <= deadline_ns
-
-
-def wilson(hits: int, n: int) -> tuple[float, float] | None:
-    """Wilson's score interval of a share at CONFIDENCE; None for n = 0.
-
-    Source: Wilson (1927), J. Am. Stat. Assoc. 22:209-212, as in scipy.stats.binomtest(hits, n).proportion_ci.
-    """
-    if n == 0:
-        return None
-    # scipy takes most of a second to import, and only a summary needs it.
-    from scipy.stats import binomtest
-
-    interval = binomtest(hits, n).proportion_ci(confidence_level=CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 @dataclass(slots=True)
@@ -86,7 +72,7 @@ class SlaTally:
             "n": count.n,
             "hits": count.hits,
             "sla_hit_rate": count.hits / count.n if count.n else None,
-            "wilson_low": None if interval is None else interval[0],
-            "wilson_high": None if interval is None else interval[1],
+            "wilson_low": interval.low,
+            "wilson_high": interval.high,
             "cancelled": count.cancelled,
         }

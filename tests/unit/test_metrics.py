@@ -13,7 +13,6 @@ from cosim.results.metrics import (
     RATES,
     STATISTICS,
     TierMetrics,
-    bounded_from,
     itl_ns,
     statistics_ms,
     tpot_ns,
@@ -77,11 +76,6 @@ def test_names_are_vllms() -> None:
     for name in ("tpot", "itl", "e2el"):
         assert f"p99_{name}_ms" in keys
     assert keys[-2:] == ["request_throughput", "output_throughput"]
-
-
-def test_the_least_number_of_samples_for_a_bounded_percentile() -> None:
-    # 1 - q**n >= 0.975: 0.95**72 = 0.02489, 0.95**71 = 0.0262; 0.99**368 = 0.02477, 0.99**367 = 0.02502.
-    assert (bounded_from(0.95), bounded_from(0.99)) == (72, 368)
 
 
 @given(st.lists(st.integers(1, 10**12), min_size=2, max_size=30))

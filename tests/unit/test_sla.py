@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from math import sqrt
-
 import pytest
 
 from cosim.results.records import Status
-from cosim.results.sla import SlaTally, met, wilson
+from cosim.results.sla import SlaTally, met
 from tests.results_factory import MS, request
 
 
@@ -28,17 +26,6 @@ def test_what_is_not_answered_is_a_miss(status: Status, hit: bool) -> None:
 
 def test_a_clients_own_cancel_is_left_out() -> None:
     assert met(request(status="cancelled"), 500 * MS) is None
-
-
-def test_wilson_by_hand() -> None:
-    # Wilson (1927): (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)
-    hits, n, z = 296, 900, 1.959963984540054
-    p = hits / n
-    middle, half = p + z * z / (2 * n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    assert wilson(hits, n) == pytest.approx(((middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)))
-    assert wilson(296, 900) == pytest.approx((0.299, 0.360), abs=5e-4)
-    assert wilson(0, 0) is None
-    assert wilson(10, 10) == pytest.approx((10 / (10 + z * z), 1.0))
 
 
 def test_rows_of_every_tier_and_class() -> None:
