@@ -29,6 +29,7 @@ from cosim.profiled_plans import planned_engines
 from cosim.requirements import check_runnable
 from cosim.results.manifest import mapping
 from cosim.results.store import (
+    FAILURE,
     LOGS,
     MANIFEST,
     REPORT,
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from cosim.results.terminal import Progress
 
 SCHEMA_VERSION = 1
-FAILURE = "failure.json"
 PCAP = "pcap"
 RUN_FILES = (MANIFEST, SCENARIO, REQUESTS, STEPS, SUMMARY, FAILURE, REPORT, TIMESERIES, TRACES, LOGS, PCAP)
 FAULTS = (BridgeError, ReplayError, PlacementError, ClockError, ResultsError, OSError, MemoryError)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.results.records import RequestRecord
+from cosim.results.statistics import percentile, percentile_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,10 @@ STATISTICS = (
 )
 
 
+OF_ALL = (("median", 0.5), ("p95", 0.95), ("p99", 0.99))
+"""Percentiles of `e2el_scheduled` of all counted requests that their client did not cancel, failures as +inf."""
+
+
 def tpot_ns(e2el_ns: int, ttft_ns: int | None, output_tokens: int) -> float | None:
     """Time per output token in ns after the first; None for an answer of fewer than two tokens.
 
@@ -90,6 +96,7 @@ class TierMetrics:
 
     n: int = 0
     completed: int = 0
+    unanswered: int = 0
     output_tokens: int = 0
     first_scheduled_ns: int | None = None
     last_end_ns: int | None = None
@@ -103,6 +110,7 @@ class TierMetrics:
         if self.last_end_ns is None or record.t_end_ns > self.last_end_ns:
             self.last_end_ns = record.t_end_ns
         if record.status != "ok":
+            self.unanswered += record.status != "cancelled"
             return
         self.completed += 1
         self.output_tokens += record.output_tokens
@@ -132,6 +140,16 @@ class TierMetrics:
         duration_s = self.duration_s
         result["request_throughput"] = None if duration_s is None else self.completed / duration_s
         result["output_throughput"] = None if duration_s is None else self.output_tokens / duration_s
+        return result
+
+    def of_all_ms(self) -> dict[str, float | None]:
+        """OF_ALL in ms with the ends of their intervals; None where it is +inf, or cannot be bounded."""
+        values = [*(value / NS_PER_MS for value in self.values_ns["e2el_scheduled"]), *[math.inf] * self.unanswered]
+        result: dict[str, float | None] = {}
+        for name, share in OF_ALL:
+            value, interval = percentile(values, share), percentile_interval(values, share)
+            result[name] = None if value is None or math.isinf(value) else value
+            result[f"{name}_low"], result[f"{name}_high"] = interval
         return result
 
 

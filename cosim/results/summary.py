@@ -290,6 +290,7 @@ def _tier_summary(tier: _Tier, info: dict[str, Any], coverage: Coverage) -> dict
         "completed": completed,
         **{status: tier.statuses[status] for status in STATUSES if status != "ok"},
         **tier.metrics.summary(),
+        "e2el_of_all_ms": tier.metrics.of_all_ms(),
         "duration_s": tier.metrics.duration_s,
         "parts_ms": {name: tier.parts_ns[name] / completed / NS_PER_MS for name in in_order(tier.parts_ns)},
         "step_coverage": step_coverage(coverage),
