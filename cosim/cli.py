@@ -66,6 +66,9 @@ def run(
     settings = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
     objectives = [parse_objective(text) for text in fail_on or []]
     loaded = _load(scenario, settings)
+    if loaded.scenario.sweep is not None:
+        _tell(f"warning: {scenario} has a sweep, of which this runs the scenario itself; `cosim sweep` runs the points")
+        loaded = loaded.base()
     for objective in objectives:
         objective.check(loaded.scenario.tiers, loaded.scenario.sla)
     directory = output or Path("results") / loaded.scenario.name
@@ -77,6 +80,53 @@ def run(
         raise typer.Exit(EXIT_INVALID)
     if missed:
         raise typer.Exit(EXIT_OBJECTIVE)
+
+
+@app.command()
+def sweep(
+    scenario: ScenarioPath,
+    output: Annotated[Path | None, typer.Option("-o", "--output-dir", help="Directory of the sweep.")] = None,
+    num_runs: Annotated[int | None, typer.Option(metavar="N", help="Same as --set sweep.repeats=N.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the sweep that is there.")] = False,
+    continue_on_error: Annotated[
+        bool, typer.Option("--continue-on-error", help="Go on after a failed run; default: begin no further one.")
+    ] = False,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="At the first failed run also interrupt those under way.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every point and list the runs.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option("-j", "--jobs", min=1, metavar="N", help="Runs at a time; default: one for each CPU.")
+    ] = None,
+    set_: Settings = None,
+    seed: Annotated[int | None, typer.Option(help="Same as --set seed=N.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="However many runs.")] = False,
+    ui: Annotated[Ui, typer.Option(help="How progress is shown, on stderr.")] = "auto",
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout at the end.")] = False,
+) -> None:
+    """Run every point of a scenario's sweep."""
+    from cosim.sweep.command import SweepOptions
+    from cosim.sweep.command import sweep as carry_out
+
+    if continue_on_error and fail_fast:
+        raise ScenarioError([Problem("--fail-fast", None, "", "given beside --continue-on-error", "one of the two")])
+    settings = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
+    settings += [f"sweep.repeats={num_runs}"] if num_runs is not None else []
+    loaded = _load(scenario, settings)
+    options = SweepOptions(
+        directory=output or Path("results") / loaded.scenario.name,
+        resume=resume,
+        force=force,
+        on_failure="continue" if continue_on_error else "interrupt" if fail_fast else "finish",
+        dry_run=dry_run,
+        workers=jobs,
+        yes=yes,
+        ui=ui,
+        json=json_,
+    )
+    if code := carry_out(loaded, options, _tell):
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -149,6 +199,10 @@ def validate(scenario: ScenarioPath, set_: Settings = None) -> None:
     loaded = _load(scenario, set_ or [])
     check_names(loaded)
     print(f"{scenario}: {loaded.scenario.name} is a valid scenario (seed {loaded.scenario.seed})")
+    if loaded.scenario.sweep is not None:
+        from cosim.sweep.command import sweep_lines
+
+        print(sweep_lines(loaded)[0])
 
 
 @app.command()
@@ -159,7 +213,12 @@ def plan(scenario: ScenarioPath, set_: Settings = None) -> None:
 
     loaded = _load(scenario, set_ or [])
     check_names(loaded)
-    for line in plan_lines(loaded):
+    lines = list(plan_lines(loaded))
+    if loaded.scenario.sweep is not None:
+        from cosim.sweep.command import sweep_lines
+
+        lines += sweep_lines(loaded)
+    for line in lines:
         print(line)
 
 
@@ -305,6 +364,7 @@ def _exit_code(error: BaseException) -> int | None:
         "ObjectiveError": EXIT_BAD,
         "ResultsError": EXIT_BAD,
         "RunFailedError": EXIT_FAILED,
+        "SweepFailedError": EXIT_FAILED,
         "RecordingFailedError": EXIT_FAILED,
         "ChildError": EXIT_FAILED,
         "PlacementError": EXIT_FAILED,

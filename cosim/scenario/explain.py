@@ -79,13 +79,25 @@ def _nearest(key: str, fields: list[str]) -> str:
     return f"{meant}allowed: {', '.join(fields)}" if fields else "no key of this name"
 
 
+def holds_named_sections(keys: KeyPath, data: Any, root: type[BaseModel]) -> bool:
+    """Whether what is at a path is a mapping whose keys are the user's own names of sections, such as `tiers`."""
+    options = _options_at(keys, data, root)
+    return any(typing.get_origin(option) is dict and typing.get_args(option)[-1] is not Any for option in options)
+
+
 def _fields_at(keys: KeyPath, data: Any, root: type[BaseModel]) -> list[str]:
     """Field names of the section at a path, following the `kind` that the data gives."""
+    options = _options_at(keys, data, root)
+    return sorted({name for option in options for name in getattr(option, "model_fields", {})})
+
+
+def _options_at(keys: KeyPath, data: Any, root: type[BaseModel]) -> list[Any]:
+    """What may be at a path, following the `kind` that the data gives."""
     options: list[Any] = [root]
     for key in keys:
         data = _child(data, key)
         options = [leaf for option in options for leaf in _leaves(_below(option, key)) if _kind_fits(leaf, data)]
-    return sorted({name for option in options for name in getattr(option, "model_fields", {})})
+    return options
 
 
 def _kinds_at(keys: KeyPath, data: Any, root: type[BaseModel]) -> list[str]:

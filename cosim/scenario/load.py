@@ -60,11 +60,23 @@ class Loaded:
 
     def data(self) -> dict[str, Any]:
         """The scenario as plain data with units."""
-        return self.scenario.model_dump(mode="json")
+        data = self.scenario.model_dump(mode="json")
+        if data["sweep"] is None:  # So that a run reads the same whether or not it is one of a sweep.
+            del data["sweep"]
+        return data
+
+    def base(self) -> Loaded:
+        """Without its sweep: what the file says beside it."""
+        return replace(self, scenario=self.scenario.model_copy(update={"sweep": None}))
 
     def hash(self) -> str:
         """SHA-256 of the resolved scenario."""
-        return hashlib.sha256(json.dumps(self.data(), sort_keys=True).encode()).hexdigest()
+        return hash_of(self.data())
+
+
+def hash_of(data: dict[str, Any]) -> str:
+    """SHA-256 of a resolved scenario, as `Loaded.data` gives it."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def load(
@@ -81,14 +93,27 @@ def load(
     source = read(path, environment)
     warnings = apply_environment(source, environment, Scenario.model_fields)
     apply_settings(source, settings)
+    return load_source(source, warnings)
+
+
+def load_source(source: Source, warnings: Iterable[str] = ()) -> Loaded:
+    """Check data that were read from a file. Raises ScenarioError with every fault found."""
     scenario = _validate(source)
-    scenario = _absolute_paths(scenario, path.parent, source)
+    scenario = _absolute_paths(scenario, Path(source.file).parent, source)
     timeline = _timeline(scenario, source)
+    warnings = list(warnings)
     networks = [scenario.network, *(state.network for state in timeline)]
     if any(isinstance(network, PipeNetwork) and network.drops() for network in networks):
         warnings.append("network.kind: pipe moves messages, not packets: it ignores every loss and queue; use ns3")
     warnings += _idle_parts(scenario)
     return Loaded(scenario, timeline, tuple(warnings), source)
+
+
+def load_resolved(data: dict[str, Any], file: str) -> Loaded:
+    """A scenario from what `Loaded.data` gave, in which nothing is left to find; `file` names it in errors."""
+    source = Source(file, data)
+    scenario = _validate(source)
+    return Loaded(scenario, _timeline(scenario, source), (), source)
 
 
 def _idle_parts(scenario: Scenario) -> Iterator[str]:

@@ -13,6 +13,7 @@ from cosim.scenario.engines import Balancing, Engine
 from cosim.scenario.network import Network
 from cosim.scenario.nr import NrAccess
 from cosim.scenario.section import Finding, Name, Section, problem, problems
+from cosim.scenario.sweep import Sweep
 from cosim.scenario.units import Change, Duration, PositiveDuration, Ratio
 
 SCHEMA_VERSION = 1
@@ -109,6 +110,7 @@ class Scenario(Section):
     validity: Validity = Validity()
     limits: Limits = Limits()
     timeline: list[TimelineEntry] = Field(default_factory=list)
+    sweep: Sweep | None = None
 
     @model_validator(mode="after")
     def _references(self) -> Scenario:

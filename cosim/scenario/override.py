@@ -24,7 +24,7 @@ def apply_environment(source: Source, environment: Mapping[str, str], known: Ite
             warnings.append(f"environment variable {name} means nothing to cosim; a key is set by COSIM__KEY__KEY")
             continue
         spelled, origin = _spelled_as_in(source.data, words), f"environment {name}"
-        _assign(source, spelled, parse_value(environment[name], origin, ".".join(spelled)), origin)
+        assign(source, spelled, parse_value(environment[name], origin, ".".join(spelled)), (origin, None))
     return warnings
 
 
@@ -36,7 +36,7 @@ def apply_settings(source: Source, settings: Iterable[str]) -> None:
         if not equals or not _PATH.fullmatch(path.strip()):
             raise ScenarioError([Problem(origin, None, "", "is not a setting", "--set network.paths.cloud.delay=60ms")])
         words = path.strip().split(".")
-        _assign(source, words, parse_value(text, origin, path.strip()), origin)
+        assign(source, words, parse_value(text, origin, path.strip()), (origin, None))
 
 
 def _spelled_as_in(data: Any, words: list[str]) -> list[str]:
@@ -53,25 +53,31 @@ def _spelled_as_in(data: Any, words: list[str]) -> list[str]:
     return spelled
 
 
-def _assign(source: Source, words: list[str], value: Any, origin: str) -> None:
-    """Put a value at a path, making sections on the way; a plain value on the way becomes a section."""
+def is_path(text: str) -> bool:
+    """Whether a text can be a dotted path."""
+    return _PATH.fullmatch(text) is not None
+
+
+def assign(source: Source, words: list[str], value: Any, place: tuple[str, int | None]) -> None:
+    """Put a value, which was written at `place`, at a path; what is no section on the way becomes one."""
+    origin, line = place
     keys: list[str | int] = []
     if len(words) > DEEPEST_LEVEL:
-        raise ScenarioError([Problem(origin, None, "", "has too many keys", f"at most {DEEPEST_LEVEL}")])
+        raise ScenarioError([Problem(origin, line, "", "has too many keys", f"at most {DEEPEST_LEVEL}")])
     node: Any = source.data
     for depth, word in enumerate(words):
         key: str | int = word
         if isinstance(node, list):
             if not _is_index(word, node):
                 where, allowed = dotted((*keys, word)), "allowed: 0" + (f" to {len(node) - 1}" if len(node) > 1 else "")
-                raise ScenarioError([Problem(origin, None, where, "items of a list go by number", allowed)])
+                raise ScenarioError([Problem(origin, line, where, "items of a list go by number", allowed)])
             key = int(word)
         keys.append(key)
         last = depth == len(words) - 1
         below = node.get(key) if isinstance(node, dict) else node[key]
         if last or not isinstance(below, (dict, list)):
             forget_below(source.places, tuple(keys))
-            source.places[tuple(keys)] = (origin, None)
+            source.places[tuple(keys)] = place
             node[key] = value if last else {}
         node = node[key]
 

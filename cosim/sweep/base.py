@@ -24,8 +24,9 @@ class RunTask:
     """One run of a point, as text so that it can travel to another process or machine.
 
     `directory` is the run's, relative to the sweep's. Runs of equal `number` have equal seeds: they are paired.
-    `scenario_yaml` is the resolved scenario without `sweep`; `scenario_hash` is `Loaded.hash()` of it. `executed_on`:
-    hardware of this machine whose steps the run executes; no two runs that execute steps may run at a time.
+    `scenario_json` is the point's resolved scenario without `sweep`, whose seed the run's replaces; `scenario_hash` is
+    `Loaded.hash()` with that seed. `executed_on`: hardware whose steps the run executes, of this machine or the address
+    of another; no two runs that execute steps may run at a time.
     """
 
     index: int
@@ -33,7 +34,7 @@ class RunTask:
     number: int
     seed: int
     directory: str
-    scenario_yaml: str
+    scenario_json: str
     scenario_hash: str
     executed_on: tuple[str, ...]
     time_limit_s: float | None
@@ -54,8 +55,9 @@ class Executor(Protocol):
     """Carries out runs, in any order, into the directories of a sweep."""
 
     def execute(self, sweep_directory: Path, tasks: Sequence[RunTask], ended: Callable[[Outcome], bool]) -> None:
-        """Carry out every task and report each once, in this process and thread; stop early if `ended` returns False.
+        """Carry out every task and report each once, in this process and thread.
 
-        A task whose worker died is tried again once, then reported as failed. Raises KeyboardInterrupt and
-        TerminatedError; nothing is left running in any case.
+        After `ended` has returned False no further task is begun; those under way are carried out and reported. A task
+        whose worker died is tried again once, then reported as failed. Raises KeyboardInterrupt, TerminatedError and
+        what `ended` raises; runs under way are then interrupted, and nothing is left running in any case.
         """

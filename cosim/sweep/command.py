@@ -1,0 +1,144 @@
+"""`cosim sweep`: every run of every point, now or from where an earlier sweep was left."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cosim.results.terminal import choose_mode
+from cosim.scenario.errors import Problem, ScenarioError
+from cosim.scenario.load import Loaded
+from cosim.sweep.directory import earlier_sweep, empty, locked, write_sweep
+from cosim.sweep.driver import OnFailure, SweepFailedError, Work, carry_out_sweep, make_tables, work_of
+from cosim.sweep.local import LocalExecutor
+from cosim.sweep.points import MOST_RUNS, count, placed_points, sweep_of
+from cosim.sweep.progress import SweepProgress
+from cosim.sweep.tasks import resolved_points
+
+MOST_LISTED = 40
+MOST_CHECKED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOptions:
+    """What the command line says."""
+
+    directory: Path
+    resume: bool
+    force: bool
+    on_failure: OnFailure
+    dry_run: bool
+    workers: int | None
+    yes: bool
+    ui: str
+    json: bool
+
+
+def sweep(loaded: Loaded, options: SweepOptions, tell: Callable[[str], None]) -> int:
+    """Carry out a sweep; returns the exit status: 0, 3 if a run failed, 4 if one is INVALID.
+
+    Raises ScenarioError and ResultsError before anything is started, SweepFailedError, KeyboardInterrupt and
+    TerminatedError.
+    """
+    if options.resume and options.force:
+        raise ScenarioError([Problem("--force", None, "", "given beside --resume", "one of the two")])
+    refuse_many(loaded, yes=options.yes)
+    if options.dry_run:
+        earlier = earlier_sweep(options.directory, resume=options.resume, force=options.force)
+        work = work_of(loaded, options.directory, earlier, runnable=False)
+        _say_work(work, tell)
+        for task in work.tasks:
+            print(f"{task.directory}  seed {task.seed}")
+        return 0
+    with locked(options.directory):
+        earlier = earlier_sweep(options.directory, resume=options.resume, force=options.force)
+        work = work_of(loaded, options.directory, earlier, runnable=True)
+        _say_work(work, tell)
+        if earlier is None:
+            _begin(options.directory, work, loaded)
+        return _carry_out(work, options, tell)
+
+
+def refuse_many(loaded: Loaded, *, yes: bool) -> None:
+    """Raise ScenarioError for a sweep of more runs than anybody starts by mistake."""
+    section = sweep_of(loaded)
+    runs = count(section) * section.repeats
+    if runs > MOST_RUNS and not yes:
+        what = f"is of {runs} runs ({count(section)} points x {section.repeats})"
+        raise ScenarioError([loaded.problem(("sweep",), what, f"at most {MOST_RUNS}, or pass --yes")])
+
+
+def sweep_lines(loaded: Loaded) -> list[str]:
+    """The points of a sweep for `cosim plan`. Raises ScenarioError for one that cannot be run."""
+    section = sweep_of(loaded)
+    n = count(section)
+    points = placed_points(loaded, most=MOST_CHECKED)
+    for _ in resolved_points(loaded, points, runnable=False):
+        pass
+    head = f"sweep: {n} point(s) x {section.repeats} run(s) = {n * section.repeats}"
+    head += "" if len(points) == n else f"; the first {len(points)} points are checked"
+    listed = [f"  {placed.point.slug}" for placed in points[:MOST_LISTED]]
+    more = [f"  and {n - MOST_LISTED} more"] if n > MOST_LISTED else []
+    return [head, *listed, *more]
+
+
+def _say_work(work: Work, tell: Callable[[str], None]) -> None:
+    for warning in work.warnings[:MOST_LISTED]:
+        tell(f"warning: {warning}")
+    for task, why in work.again:
+        tell(f"again: {task.directory}: {why}")
+    kept = f", {work.tally.kept} of them done before" if work.tally.kept else ""
+    points = len(work.sweep.points)
+    tell(f"{work.sweep.name}: {points} point(s) x {len(work.sweep.seeds)} run(s) = {work.tally.total}{kept}")
+
+
+def _begin(directory: Path, work: Work, loaded: Loaded) -> None:
+    """Leave on disk what is swept, before the first run."""
+    try:
+        empty(directory)
+        write_sweep(directory, work.sweep, loaded.resolved_yaml())
+    except OSError as error:
+        what = f"{directory} cannot be written: {error.strerror} ({error.filename})"
+        raise SweepFailedError(f"{what}; mend that, or choose another directory with -o") from error
+
+
+def _carry_out(work: Work, options: SweepOptions, tell: Callable[[str], None]) -> int:
+    tally = work.tally
+    progress = SweepProgress(choose_mode(options.ui), tally)
+    executor = LocalExecutor(options.workers or len(os.sched_getaffinity(0)))
+    try:
+        failed = carry_out_sweep(work, options.directory, executor, progress, options.on_failure)
+    except BaseException:
+        tell(f"{tally.kept + tally.done} of {tally.total} runs are done; `--resume -o {options.directory}` goes on")
+        raise
+    make_tables(options.directory, work.sweep.points, changed=bool(work.tasks), say=tell)
+    if tally.left:
+        tell(
+            f"stopped at the first failed run with {tally.left} left: --resume goes on, --continue-on-error passes over"
+        )
+    tell(progress.line(0.0))
+    if options.json:
+        print(json.dumps(_as_json(work, options.directory), indent=1, ensure_ascii=False))
+    return 3 if failed or tally.left else 4 if tally.invalid else 0
+
+
+def _as_json(work: Work, directory: Path) -> dict[str, Any]:
+    tally = work.tally
+    return {
+        "directory": str(directory),
+        "name": work.sweep.name,
+        "points": len(work.sweep.points),
+        "paired": work.sweep.paired,
+        "runs": {
+            "total": tally.total,
+            "done": tally.kept + tally.done,
+            "done_before": tally.kept,
+            "invalid": tally.invalid,
+            "failed": tally.failed,
+            "left": tally.left,
+        },
+    }
