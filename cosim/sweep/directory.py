@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from cosim.results.store import MANIFEST, REPORT, SUMMARY, ResultsError, write_atomic
+from cosim.results.store import FAILURE, MANIFEST, REPORT, SUMMARY, ResultsError, write_atomic
 from cosim.results.sweep_store import (
     POINTS,
     RUNS_TABLE,
@@ -26,7 +26,6 @@ from cosim.results.sweep_store import (
     read_run_summary,
     read_sweep,
 )
-from cosim.run import FAILURE
 
 LONGEST_DIFF = 60
 

@@ -18,9 +18,9 @@ from cosim.clock import monotonic_s, wall_time_iso
 from cosim.entry_store import user_cache
 from cosim.kept_children import KeptChildren
 from cosim.requirements import MissingExtraError
-from cosim.results.store import ResultsError, write_atomic
+from cosim.results.store import FAILURE, ResultsError, write_atomic
 from cosim.results.terminal import Progress
-from cosim.run import FAILURE, SCHEMA_VERSION, RunFailedError, RunOptions, execute
+from cosim.run import SCHEMA_VERSION, RunFailedError, RunOptions, execute
 from cosim.scenario.errors import ScenarioError
 from cosim.scenario.load import Loaded, load_resolved
 from cosim.signals import TerminatedError
