@@ -16,6 +16,7 @@ import typer
 from cosim import __version__
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.signals import TerminatedError, first_signal_raises
+from cosim.sweep.command_line import sweep_app
 
 if TYPE_CHECKING:
     from cosim.scenario.load import Loaded
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(sweep_app, name="sweep", help="Run every point of a scenario's sweep.")
 
 ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario file (YAML).")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=V", help="Give a key another value.")]
@@ -80,53 +82,6 @@ def run(
         raise typer.Exit(EXIT_INVALID)
     if missed:
         raise typer.Exit(EXIT_OBJECTIVE)
-
-
-@app.command()
-def sweep(
-    scenario: ScenarioPath,
-    output: Annotated[Path | None, typer.Option("-o", "--output-dir", help="Directory of the sweep.")] = None,
-    num_runs: Annotated[int | None, typer.Option(metavar="N", help="Same as --set sweep.repeats=N.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that is there.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the sweep that is there.")] = False,
-    continue_on_error: Annotated[
-        bool, typer.Option("--continue-on-error", help="Go on after a failed run; default: begin no further one.")
-    ] = False,
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="At the first failed run also interrupt those under way.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every point and list the runs.")] = False,
-    jobs: Annotated[
-        int | None, typer.Option("-j", "--jobs", min=1, metavar="N", help="Runs at a time; default: one for each CPU.")
-    ] = None,
-    set_: Settings = None,
-    seed: Annotated[int | None, typer.Option(help="Same as --set seed=N.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="However many runs.")] = False,
-    ui: Annotated[Ui, typer.Option(help="How progress is shown, on stderr.")] = "auto",
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout at the end.")] = False,
-) -> None:
-    """Run every point of a scenario's sweep."""
-    from cosim.sweep.command import SweepOptions
-    from cosim.sweep.command import sweep as carry_out
-
-    if continue_on_error and fail_fast:
-        raise ScenarioError([Problem("--fail-fast", None, "", "given beside --continue-on-error", "one of the two")])
-    settings = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
-    settings += [f"sweep.repeats={num_runs}"] if num_runs is not None else []
-    loaded = _load(scenario, settings)
-    options = SweepOptions(
-        directory=output or Path("results") / loaded.scenario.name,
-        resume=resume,
-        force=force,
-        on_failure="continue" if continue_on_error else "interrupt" if fail_fast else "finish",
-        dry_run=dry_run,
-        workers=jobs,
-        yes=yes,
-        ui=ui,
-        json=json_,
-    )
-    if code := carry_out(loaded, options, _tell):
-        raise typer.Exit(code)
 
 
 @app.command()

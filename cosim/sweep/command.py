@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class SweepOptions:
     json: bool
 
 
-def sweep(loaded: Loaded, options: SweepOptions, tell: Callable[[str], None]) -> int:
+def sweep(loaded: Loaded, options: SweepOptions) -> int:
     """Carry out a sweep; returns the exit status: 0, 3 if a run failed, 4 if one is INVALID.
 
     Raises ScenarioError and ResultsError before anything is started, SweepFailedError, KeyboardInterrupt and
@@ -50,17 +51,17 @@ def sweep(loaded: Loaded, options: SweepOptions, tell: Callable[[str], None]) ->
     if options.dry_run:
         earlier = earlier_sweep(options.directory, resume=options.resume, force=options.force)
         work = work_of(loaded, options.directory, earlier, runnable=False)
-        _say_work(work, tell)
+        _say_work(work, loaded)
         for task in work.tasks:
             print(f"{task.directory}  seed {task.seed}")
         return 0
     with locked(options.directory):
         earlier = earlier_sweep(options.directory, resume=options.resume, force=options.force)
         work = work_of(loaded, options.directory, earlier, runnable=True)
-        _say_work(work, tell)
+        _say_work(work, loaded)
         if earlier is None:
             _begin(options.directory, work, loaded)
-        return _carry_out(work, options, tell)
+        return _carry_out(work, options)
 
 
 def refuse_many(loaded: Loaded, *, yes: bool) -> None:
@@ -86,8 +87,10 @@ def sweep_lines(loaded: Loaded) -> list[str]:
     return [head, *listed, *more]
 
 
-def _say_work(work: Work, tell: Callable[[str], None]) -> None:
-    for warning in work.warnings[:MOST_LISTED]:
+def _say_work(work: Work, loaded: Loaded) -> None:
+    # What is said of the scenario beside its sweep concerns no run; what is said of the environment does.
+    of_environment = [warning for warning in loaded.warnings if warning.startswith("environment ")]
+    for warning in [*of_environment, *work.warnings[:MOST_LISTED]]:
         tell(f"warning: {warning}")
     for task, why in work.again:
         tell(f"again: {task.directory}: {why}")
@@ -106,7 +109,7 @@ def _begin(directory: Path, work: Work, loaded: Loaded) -> None:
         raise SweepFailedError(f"{what}; mend that, or choose another directory with -o") from error
 
 
-def _carry_out(work: Work, options: SweepOptions, tell: Callable[[str], None]) -> int:
+def _carry_out(work: Work, options: SweepOptions) -> int:
     tally = work.tally
     progress = SweepProgress(choose_mode(options.ui), tally)
     executor = LocalExecutor(options.workers or len(os.sched_getaffinity(0)))
@@ -124,6 +127,12 @@ def _carry_out(work: Work, options: SweepOptions, tell: Callable[[str], None]) -
     if options.json:
         print(json.dumps(_as_json(work, options.directory), indent=1, ensure_ascii=False))
     return 3 if failed or tally.left else 4 if tally.invalid else 0
+
+
+def tell(text: str) -> None:
+    """A line on stderr, if somebody reads it."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)
 
 
 def _as_json(work: Work, directory: Path) -> dict[str, Any]:
