@@ -200,6 +200,17 @@ def schema() -> None:
 
 
 @app.command()
+def paths(
+    preset: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show all of one preset.")] = None,
+) -> None:
+    """List the presets of WAN paths: values, sources, dates, and what is an assumption."""
+    from cosim.path_table import preset_lines
+
+    for line in preset_lines(preset):
+        print(line)
+
+
+@app.command()
 def doctor() -> None:
     """Say what works on this machine, what is missing, and the command that would mend it."""
     from cosim.doctor import run as examine

@@ -76,7 +76,7 @@ class Conductor:
         keepalive_ns: int,
         server_keepalive_ns: int,
         multiplexed: Collection[str] = (),
-        knobs: Sequence[KnobChange] = (),
+        knobs: Iterable[KnobChange] = (),
         observe: Callable[[int, str], None] = lambda t_ns, text: None,
         progress: Callable[[int, Request], None] = lambda t_ns, request: None,
     ) -> None:
@@ -102,7 +102,7 @@ class Conductor:
         self._recorder = recorder
         self._invariants = invariants
         self._warmup_ns = warmup_ns
-        self._knobs = knobs
+        self._knobs = iter(knobs)
         self._observe = observe
         self._progress = progress
         self._arrivals_to_come = 0
@@ -115,8 +115,7 @@ class Conductor:
 
     def run(self) -> None:
         """Serve every request of every client. What goes wrong is raised; what has ended by then is recorded."""
-        for knob in self._knobs:
-            self._agenda.at(knob[0], Priority.KNOB, partial(self._turn, knob))
+        self._schedule_knob()
         for state in self._clients.values():
             self._schedule_next(state, 0)
         while self._arrivals_to_come or self.ended < self.issued:
@@ -157,6 +156,13 @@ class Conductor:
         self._observe(self.clock.now_ns, f"knob {path}")
         self._network.set(path, value, self.clock.now_ns)
         self.http.links_changed()
+        self._schedule_knob()
+
+    def _schedule_knob(self) -> None:
+        """One at a time: traces change their links for as long as the run lasts."""
+        knob = next(self._knobs, None)
+        if knob is not None:
+            self._agenda.at(knob[0], Priority.KNOB, partial(self._turn, knob))
 
     # Clients: arrival, sending, giving up.
 

@@ -8,12 +8,14 @@ from cosim.clients.build import client_names
 from cosim.clients.trace_requests import TraceUse
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.engine_plan import EnginePlan, host_plans
+from cosim.link_words import link_words
+from cosim.path_basis import path_basis
 from cosim.plan_clients import client_lines
 from cosim.profiled_plans import planned_engines
 from cosim.requirements import trace_uses
 from cosim.scenario.errors import ScenarioError
 from cosim.scenario.load import Loaded
-from cosim.scenario.network import LinkAccess, LinkDirection
+from cosim.scenario.network import LinkAccess
 from cosim.scenario.nr import NrAccess
 from cosim.scenario.nr_carrier import SUBCARRIER_SPACING_HZ
 
@@ -53,7 +55,8 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
     yield f"  {_access(scenario.network.access)}"
     for name, path in [("core", scenario.network.core), *scenario.network.paths.items()]:
         label = name if path is scenario.network.core else f"path {name}"
-        yield f"  {label} up {_link(path.direction(up=True))}; down {_link(path.direction(up=False))}"
+        yield f"  {label} up {link_words(path.direction(up=True))}; down {link_words(path.direction(up=False))}"
+    yield from _basis_lines(loaded)
     for state in loaded.timeline:
         yield f"  changes at {state.at_ns / NS_PER_S:g} s"
     yield "would measure"
@@ -65,6 +68,17 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
         charged = f"time_scale {settings.time_scale:g}, {settings.sharing}"
         yield f"  {plan.name}: {settings.kind} {settings.served_name}, {charged}"
         yield f"    steps: {plan.steps_from}{_kv_cache(plan)}"
+
+
+def _basis_lines(loaded: Loaded) -> Iterator[str]:
+    """What the values of links with a preset or a trace rest on."""
+    for name, basis in path_basis(loaded.scenario.network).items():
+        figures = [figure for figure in basis["figures"] if basis["preset"] or figure["kind"] == "trace"]
+        if figures:
+            yield f"  {name} rests on " + (f"preset {basis['preset']}" if basis["preset"] else "a trace")
+        for figure in figures:
+            rests = [figure[part] for part in ("kind", "percentile", "source", "date", "why")]
+            yield f"    {figure['key']} {figure['value']}: {', '.join(filter(None, rests))}"
 
 
 def _kv_cache(plan: EnginePlan) -> str:
@@ -86,18 +100,10 @@ def _trace(use: TraceUse) -> str:
 
 def _access(access: LinkAccess | NrAccess) -> str:
     if isinstance(access, LinkAccess):
-        return f"access up {_link(access.uplink)}; down {_link(access.downlink)}"
+        return f"access up {link_words(access.uplink)}; down {link_words(access.downlink)}"
     carrier, others = access.carrier, sum(group.count for group in access.background.values())
     spacing_khz = SUBCARRIER_SPACING_HZ[carrier.numerology] // 1000
     return (
         f"access NR cell, preset {access.preset}: {carrier.bandwidth / 1e6:g} MHz ({carrier.n_rb} RBs of {spacing_khz} "
         f"kHz), {carrier.duplex}, {access.gnb.scheduler}, {others} background UE(s)"
     )
-
-
-def _link(values: LinkDirection) -> str:
-    rate = "unlimited" if values.rate is None else f"{values.rate / 1e6:g} Mbit/s"
-    text = f"{rate} {values.delay / NS_PER_MS:g} ms"
-    if values.jitter:
-        text += f" jitter {values.jitter / NS_PER_MS:g} ms"
-    return text + (f" loss {values.loss:.3%}" if values.loss else "")

@@ -24,6 +24,7 @@ from cosim.inference.replay import ReplayError
 from cosim.invariants import Invariants
 from cosim.kept_children import KeptChildren
 from cosim.machine_use import MachineUse
+from cosim.path_basis import path_basis
 from cosim.placement.base import PlacementError
 from cosim.profiled_plans import planned_engines
 from cosim.requirements import check_runnable
@@ -264,7 +265,7 @@ class _Run:
             keepalive_ns=scenario.network.transport.keepalive,
             server_keepalive_ns=scenario.network.transport.server_keepalive,
             multiplexed=assembly.multiplexed_paths(),
-            knobs=list(assembly.knobs()),
+            knobs=assembly.knobs(),
             progress=show,
         )
 
@@ -308,6 +309,7 @@ class _Run:
                 # While it runs nobody keeps this up to date, and a killed run leaves it as it is.
                 "issued": None if status == "running" else conductor.issued if conductor else 0,
                 **(self._wall_parts or self._wall()),
+                "paths": path_basis(scenario.network),
                 "objectives": objectives(scenario, self._plans, self._repeated_kinds),
                 "invariants": {"checked": dict(self._invariants.checked), "broken": self._invariants.broken},
                 "traces": {name: trace.use for name, trace in self._assembly.traces.items()} if self._assembly else {},

@@ -127,7 +127,7 @@ def _run(assembly: Assembly) -> Recorded:
         keepalive_ns=assembly.scenario.network.transport.keepalive,
         server_keepalive_ns=assembly.scenario.network.transport.server_keepalive,
         multiplexed=assembly.multiplexed_paths(),
-        knobs=list(assembly.knobs()),
+        knobs=assembly.knobs(),
         observe=recorded.observe,
     )
     conductor.run()

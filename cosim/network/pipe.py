@@ -1,8 +1,8 @@
 """The deterministic double of a network: each link a rate and a delay, messages instead of packets, no TCP dynamics.
 
 A message crosses its hops one after another: it waits until the link is free, is serialised at the link's rate, then
-travels for the link's delay and a random jitter. Loss is not modelled: a reliable transport would hide it as delay,
-which takes packets to know.
+travels for the link's delay and a random jitter. Loss, queue disciplines and delivery opportunities are not modelled:
+what they do to a message takes packets to know.
 """
 
 from __future__ import annotations
@@ -60,11 +60,21 @@ class _Pipe:
         start_ns = max(t_ns, self._free_ns)
         rate = self.values.rate_bps
         self._free_ns = start_ns + (-(-n_bytes * 8 * NS_PER_S // rate) if rate else 0)
-        jitter_ns = round(self._rng.exponential(self.values.jitter_ns)) if self.values.jitter_ns else 0
-        self._last_arrival_ns = max(self._last_arrival_ns, self._free_ns + self.values.delay_ns + jitter_ns)
+        self._last_arrival_ns = max(self._last_arrival_ns, self._free_ns + self.values.delay_ns + self._jitter_ns())
         if n_bytes:
             self._note(t_ns, start_ns, n_bytes)
         return self._last_arrival_ns
+
+    def _jitter_ns(self) -> int:
+        """A message's extra delay: one draw, but for the exponential's, which numpy makes of as many as it needs."""
+        mean_ns, shape = self.values.jitter_ns, self.values.jitter_shape
+        if not mean_ns:
+            return 0
+        if shape == 1:
+            return round(self._rng.exponential(mean_ns))
+        from scipy.special import gammaincinv  # Loaded for this alone.
+
+        return round(float(gammaincinv(shape, self._rng.random())) * mean_ns / shape)
 
     def counters(self, link: str, now_ns: int, *, up: bool) -> LinkCounters:
         """What it did up to now."""

@@ -1,8 +1,10 @@
-"""Every value of the network that changes in a run, at its time: from the timeline, outages and interruptions."""
+"""Every value of the network that changes in a run, at its time: timeline, traces, outages and interruptions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -12,8 +14,12 @@ from cosim.bridge.nr_messages import Interruption, NrAccess, RadioConfig
 from cosim.clock import NS_PER_S
 from cosim.network.base import KnobChange
 from cosim.network.knobs import ue_path
+from cosim.network.path_traces import change_times_ns, delay_ns, traces
 from cosim.network.topology import changes
-from cosim.scenario.network import LinkAccess, Network, Path
+from cosim.scenario.links import LinkDirection, Path
+from cosim.scenario.network import LinkAccess, Network
+
+_ACCESS = "access link"  # beside the names of paths, none of which has a space
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +33,68 @@ class State:
 def knob_changes(
     states: Sequence[State], groups: Mapping[str, str], shape: Callable[[Network], Topology]
 ) -> Iterator[KnobChange]:
-    """In order of time. `states`: the first is the run's beginning; `groups`: the group of clients of each UE."""
-    interruptions = list(_interruptions(states[0].network, groups))
-    times_ns = {state.at_ns for state in states[1:]} | {at_ns for at_ns, _, _ in interruptions}
-    times_ns |= {t_ns for path in _paths(states[0].network).values() for span in _outages(path) for t_ns in span}
-    before, places = shape(states[0].network), _Places()  # What changes at the beginning is a change too.
-    for t_ns in sorted(times_ns):
-        after = _at(t_ns, states, shape)
+    """In order of time; without end where a link follows a trace.
+
+    `states`: the first is the run's beginning; `groups`: the group of clients of each UE.
+    """
+    first = states[0].network
+    interruptions = defaultdict(list)
+    for change in _interruptions(first, groups):
+        interruptions[change[0]].append(change)
+    times_ns = {state.at_ns for state in states[1:]} | interruptions.keys()
+    times_ns |= {t_ns for path in _paths(first).values() for span in _outages(path) for t_ns in span}
+    shaped = [_Shaped(state.at_ns, state.network, shape(state.network)) for state in states]
+    moving = (change_times_ns(values) for one in shaped for values in one.traced.values())
+    before, places = shaped[0].topology, _Places()  # What changes at the beginning is a change too.
+    for t_ns in _once(heapq.merge(sorted(times_ns), *moving)):
+        after = [one for one in shaped if one.at_ns <= t_ns][-1].at(t_ns)
         for path, value in changes(before, after):
             yield t_ns, path, places.moved(t_ns, path, value, before) if isinstance(value, RadioConfig) else value
         before = after
-        yield from (change for change in interruptions if change[0] == t_ns)
+        yield from interruptions.get(t_ns, ())
+
+
+def _once(times_ns: Iterable[int]) -> Iterator[int]:
+    """Rising times without those that are there twice."""
+    last_ns = -1
+    for t_ns in times_ns:
+        if t_ns != last_ns:
+            yield t_ns
+        last_ns = t_ns
+
+
+class _Shaped:
+    """A state of the network, its topology, and the directions of it that follow traces, by link and `up`."""
+
+    def __init__(self, at_ns: int, network: Network, topology: Topology) -> None:
+        self.at_ns = at_ns
+        self.topology = topology
+        self._paths = _paths(network)
+        directions = {(name, up): path.direction(up=up) for name, path in self._paths.items() for up in (True, False)}
+        if isinstance(network.access, LinkAccess):
+            directions |= {(_ACCESS, True): network.access.uplink, (_ACCESS, False): network.access.downlink}
+        self.traced: dict[tuple[str, bool], LinkDirection] = {
+            key: values for key, values in directions.items() if traces(values)
+        }
+
+    def at(self, t_ns: int) -> Topology:
+        """The topology at a time: delays of traces; a path in an outage loses every packet."""
+        shaped = self.topology
+        paths = {name: self._link(name, link, t_ns) for name, link in shaped.paths.items()}
+        access = shaped.access
+        if isinstance(access, Link):
+            access = self._link(_ACCESS, access, t_ns)
+        return msgspec.structs.replace(shaped, access=access, core=self._link("", shaped.core, t_ns), paths=paths)
+
+    def _link(self, name: str, link: Link, t_ns: int) -> Link:
+        if (name, True) in self.traced:
+            uplink = msgspec.structs.replace(link.uplink, delay_ns=delay_ns(self.traced[name, True], t_ns))
+            link = msgspec.structs.replace(link, uplink=uplink)
+        if (name, False) in self.traced:
+            downlink = msgspec.structs.replace(link.downlink, delay_ns=delay_ns(self.traced[name, False], t_ns))
+            link = msgspec.structs.replace(link, downlink=downlink)
+        outages = _outages(self._paths[name]) if name in self._paths else []
+        return _lossy(link) if any(start <= t_ns < end for start, end in outages) else link
 
 
 class _Places:
@@ -56,16 +113,6 @@ class _Places:
         y_m = new.y_m if new.y_m != old.y_m else y_m + old.vy_mps * passed_s
         self._since[path] = at_ns, x_m, y_m
         return msgspec.structs.replace(new, x_m=x_m, y_m=y_m)
-
-
-def _at(t_ns: int, states: Sequence[State], shape: Callable[[Network], Topology]) -> Topology:
-    """The topology at a time; a path in an outage loses every packet."""
-    network = [state for state in states if state.at_ns <= t_ns][-1].network
-    topology, paths = shape(network), _paths(network)
-    down = {name for name, path in paths.items() if any(start <= t_ns < end for start, end in _outages(path))}
-    links = {name: _lossy(link) if name in down else link for name, link in topology.paths.items()}
-    core = _lossy(topology.core) if "" in down else topology.core
-    return msgspec.structs.replace(topology, paths=links, core=core)
 
 
 def _paths(network: Network) -> dict[str, Path]:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from cosim.bridge.messages import Direction, Knob, Link, Topology, Transport
+from cosim.bridge.messages import (
+    Direction,
+    FqCodel,
+    GilbertElliott,
+    Knob,
+    Link,
+    Opportunities,
+    Topology,
+    Transport,
+)
 from cosim.bridge.nr_messages import BackgroundTraffic, CellKnob, NrAccess, NrCell
+from cosim.clock import NS_PER_MS
 from cosim.network.knobs import CELL, direction_path, ue_path
 from cosim.network.nr_topology import nr_access
-from cosim.scenario.network import LinkAccess, LinkDirection, Ns3Network, Path, PipeNetwork
+from cosim.network.path_traces import delay_ns
+from cosim.scenario import link_values
+from cosim.scenario.links import LinkDirection, Path
+from cosim.scenario.network import LinkAccess, Ns3Network, PipeNetwork
 
 
 def topology(
@@ -40,6 +53,8 @@ def changes(before: Topology, after: Topology) -> Iterator[tuple[str, Knob]]:
             yield direction_path(name, up=True), link.uplink
         if link.downlink != old[name].downlink:
             yield direction_path(name, up=False), link.downlink
+    if before.access is after.access:
+        return
     if isinstance(before.access, NrAccess) and isinstance(after.access, NrAccess):
         yield from _cell_changes(before.access.cell, after.access.cell)
 
@@ -74,10 +89,32 @@ def _both_ways(path: Path) -> Link:
 
 
 def _direction(values: LinkDirection) -> Direction:
+    """As at the beginning; `cosim.network.schedule` has what a trace changes then."""
+    jitter, loss, rate, discipline = values.jitter, values.loss, values.rate, values.discipline
+    gamma = jitter if isinstance(jitter, link_values.GammaJitter) else None
     return Direction(
-        delay_ns=values.delay,
-        rate_bps=values.rate,
-        jitter_ns=values.jitter,
-        loss=values.loss,
+        delay_ns=delay_ns(values, 0),
+        rate_bps=rate if isinstance(rate, int) else None,
+        jitter_ns=gamma.mean if gamma else jitter if isinstance(jitter, int) else 0,
+        loss=loss if isinstance(loss, float) else 0.0,
         queue_bytes=values.queue,
+        jitter_shape=gamma.shape if gamma else 1.0,
+        burst_loss=_bursts(loss) if isinstance(loss, link_values.GilbertElliott) else None,
+        fq_codel=_fq_codel(discipline) if isinstance(discipline, link_values.FqCodel) else None,
+        opportunities=_opportunities(rate) if isinstance(rate, link_values.MahimahiRate) else None,
     )
+
+
+def _bursts(loss: link_values.GilbertElliott) -> GilbertElliott:
+    return GilbertElliott(loss.good_to_bad, loss.bad_to_good, loss.loss_good, loss.loss_bad)
+
+
+def _fq_codel(discipline: link_values.FqCodel) -> FqCodel:
+    return FqCodel(discipline.target, discipline.interval, discipline.flows, discipline.quantum, discipline.packets)
+
+
+def _opportunities(rate: link_values.MahimahiRate) -> Opportunities:
+    """The trace's length is its last time, and begins anew with the first (mahimahi, LinkQueue)."""
+    assert rate.opportunities is not None
+    times_ns = tuple(t_ms * NS_PER_MS for t_ms in rate.opportunities)
+    return Opportunities(times_ns, times_ns[-1])

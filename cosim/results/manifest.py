@@ -57,10 +57,30 @@ class Invariants(msgspec.Struct):
     broken: list[str] | None = None
 
 
+class Figure(msgspec.Struct):
+    """A value of a link in words, and what it rests on (see `cosim.path_basis`)."""
+
+    key: str
+    value: str
+    kind: str
+    source: str | None
+    date: str | None
+    percentile: str | None
+    why: str | None
+
+
+class Link(msgspec.Struct):
+    """What the values of a link rest on."""
+
+    preset: str | None
+    figures: list[Figure]
+
+
 class Manifest(msgspec.Struct):
     """The whole."""
 
     objectives: Objectives | None = None
+    paths: dict[str, Link] | None = None
     machine_use: MachineUse | None = None
     recorded_disturbances: list[str] | None = None
     invariants: Invariants | None = None

@@ -92,6 +92,7 @@ def render(directory: Path, summary: dict[str, Any] | None = None) -> str:
         unanswered=[text for name, found in distributions.items() if (text := unanswered_text(name, found))],
         grounds=grounds(summary, manifest, scenario),
         ground_kinds=KINDS,
+        paths=[(name, link["preset"], figure) for name, link in summary["paths"].items() for figure in link["figures"]],
         method=METHOD,
         tiers=tiers,
         loops=loop_text(summary["loop"]),

@@ -144,6 +144,7 @@ def summarise(directory: Path) -> dict[str, Any]:
         "engines": engine_summaries,
         "machine_use": machine_use,
         "loop": objectives.get("loop") or {},
+        "paths": mapping(manifest.get("paths")),
         "replay_of": manifest.get("replay_of"),
     }
     rounded: dict[str, Any] = _rounded(summary)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import re
 from typing import Any
 
-LINK_KEYS = ("rate", "delay", "jitter", "loss", "queue")
+LINK_KEYS = ("rate", "delay", "jitter", "loss", "queue", "discipline")
 
 _LINK = rf"({'|'.join(LINK_KEYS)})"
+_IN_LINK = (
+    r"(jitter{0}\.(mean|shape)|loss{0}\.(good_to_bad|bad_to_good|loss_bad|loss_good)"
+    r"|discipline{0}\.(target|interval|quantum|packets))"
+)
 _NAME = r"[A-Za-z0-9_-]{1,64}"
 _SINR = "sinr(_up|_down)?"
 _LIVE = [
     rf"network\.access\.(uplink|downlink)\.{_LINK}",
     rf"network\.(core|paths\.{_NAME})\.{_LINK}(_up|_down)?",
+    rf"network\.access\.(uplink|downlink)\.{_IN_LINK.format('')}",
+    rf"network\.(core|paths\.{_NAME})\.{_IN_LINK.format('(_up|_down)?')}",
     rf"network\.access\.(ues|background)\.{_NAME}\.{_SINR}",
     rf"network\.access\.(ues|background)\.{_NAME}\.geometry\.(position|velocity)\.(x|y)",
     rf"network\.access\.(ues|background)\.{_NAME}\.geometry\.(gnb_power|ue_power|interference_margin|antenna_gain)",
@@ -30,6 +36,11 @@ ALLOWED = (
     "network.access.background.NAME.downlink, network.access.gnb.scheduler, network.access.gnb.uplink.KEY, "
     "network.access.gnb.link_adaptation.KEY"
 )
+
+
+def is_trace(value: Any) -> bool:
+    """Whether a value of a knob is one that begins with the run."""
+    return isinstance(value, dict) and value.get("kind") in ("trace", "mahimahi")
 
 
 def live_section(data: dict[str, Any], path: str) -> dict[str, Any] | None:

@@ -16,9 +16,11 @@ from pydantic import ValidationError
 
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.explain import explain
-from cosim.scenario.live import live_section, refusal
+from cosim.scenario.link_traces import take_in
+from cosim.scenario.links import Outage
+from cosim.scenario.live import is_trace, live_section, refusal
 from cosim.scenario.model import Scenario
-from cosim.scenario.network import Ns3Network, Outage, PipeNetwork
+from cosim.scenario.network import Ns3Network, PipeNetwork
 from cosim.scenario.nr import NrAccess
 from cosim.scenario.nr_trace import read_trace
 from cosim.scenario.nr_ues import Interruption
@@ -104,7 +106,8 @@ def load_source(source: Source, warnings: Iterable[str] = ()) -> Loaded:
     warnings = list(warnings)
     networks = [scenario.network, *(state.network for state in timeline)]
     if any(isinstance(network, PipeNetwork) and network.drops() for network in networks):
-        warnings.append("network.kind: pipe moves messages, not packets: it ignores every loss and queue; use ns3")
+        ignored = "every loss, queue, discipline and mahimahi rate"
+        warnings.append(f"network.kind: pipe moves messages, not packets: it ignores {ignored}; use ns3")
     warnings += _idle_parts(scenario)
     return Loaded(scenario, timeline, tuple(warnings), source)
 
@@ -231,6 +234,7 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
         executor = engine.get("executor")
         if executor is not None and _PROFILE_FILE.search(executor["profile"]):
             executor["profile"] = absolute(executor["profile"], (*keys, "executor", "profile"))
+    problems += take_in(data["network"], absolute, source)
     access = data["network"]["access"]
     for kind in ("ues", "background"):
         for name, group in access.get(kind, {}).items():
@@ -260,6 +264,11 @@ def _timeline(scenario: Scenario, source: Source) -> tuple[Knobs, ...]:
             if section is None:
                 what, allowed = refusal(data, path)
                 problems.append(Problem(origin, line, f"timeline.{index}.set", f"{path!r} {what}", allowed))
+                continue
+            if is_trace(value):
+                what = f"{path!r} cannot become a trace in a run"
+                allowed = "the trace under network, where it begins with the run; here a value without a file"
+                problems.append(Problem(origin, line, f"timeline.{index}.set", what, allowed))
                 continue
             knob = path.rpartition(".")[2]
             if section.get(f"{knob}_up") is not None and section.get(f"{knob}_down") is not None:

@@ -6,23 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from cosim.scenario.links import LinkDirection, Path, impossible
 from cosim.scenario.nr import NrAccess
 from cosim.scenario.section import Finding, Name, Section, problem, problems
-from cosim.scenario.units import Duration, PositiveDuration, Rate, Ratio, Size
+from cosim.scenario.units import PositiveDuration
 
 MTU_LEAST_BYTES = 576
 MOST_PATHS = 250
-LONGEST_LINK_DELAY_NS = 3600 * 10**9
-
-
-class LinkDirection(Section):
-    """One direction of an access link."""
-
-    rate: Rate | None = Field(None, description="Serialisation rate; none: no serialisation delay.")
-    delay: Duration = Field(0, description="One-way propagation delay.")
-    jitter: Duration = Field(0, description="Mean of a random extra delay for each packet; packets keep their order.")
-    loss: Ratio = Field(0.0, description="Share of packets lost, each on its own.")
-    queue: Size | None = Field(None, description="Bytes that wait before packets are dropped; none: no limit.")
 
 
 class LinkAccess(Section):
@@ -31,50 +21,6 @@ class LinkAccess(Section):
     kind: Literal["link"] = "link"
     uplink: LinkDirection = LinkDirection()
     downlink: LinkDirection = LinkDirection()
-
-
-class Outage(Section):
-    """A time in which a path loses every packet."""
-
-    at: Duration
-    duration: PositiveDuration
-
-
-class Path(Section):
-    """A link with the same values each way unless a key with `_up` or `_down` says otherwise."""
-
-    delay: Duration = Field(0, description="One way; applies each way.")
-    delay_up: Duration | None = None
-    delay_down: Duration | None = None
-    rate: Rate | None = None
-    rate_up: Rate | None = None
-    rate_down: Rate | None = None
-    jitter: Duration = Field(0, description="Mean of a random extra delay for each packet; packets keep their order.")
-    jitter_up: Duration | None = None
-    jitter_down: Duration | None = None
-    loss: Ratio = 0.0
-    loss_up: Ratio | None = None
-    loss_down: Ratio | None = None
-    queue: Size | None = None
-    queue_up: Size | None = None
-    queue_down: Size | None = None
-    outages: list[Outage] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _outages_follow_one_another(self) -> Path:
-        for index, (before, after) in enumerate(zip(self.outages, self.outages[1:], strict=False)):
-            if after.at < before.at + before.duration:
-                raise problem(("outages", index + 1, "at"), "begins before the last one has ended", "a later time")
-        return self
-
-    def direction(self, *, up: bool) -> LinkDirection:
-        """The values of one direction."""
-        suffix = "_up" if up else "_down"
-        values = {}
-        for key in LinkDirection.model_fields:
-            own = getattr(self, key + suffix)
-            values[key] = getattr(self, key) if own is None else own
-        return LinkDirection.model_construct(**values)
 
 
 class Gateway(Section):
@@ -122,14 +68,13 @@ class _Network(Section):
             (("core",), self.core),
             *((("paths", name), path) for name, path in self.paths.items()),
         ]
-        for keys, link in named:
-            for key in ("queue", "queue_up", "queue_down"):
-                limit = getattr(link, key, None)
-                if limit is not None and limit < self.ue_mtu:
-                    raise problem((*keys, key), f"{limit} bytes hold no packet", f"at least ue_mtu ({self.ue_mtu} B)")
-            for key in ("delay", "delay_up", "delay_down"):
-                if (getattr(link, key, None) or 0) > LONGEST_LINK_DELAY_NS:
-                    raise problem((*keys, key), "is longer than any link's", "at most 1h")
+        found = [
+            ((*keys, key), what, allowed)
+            for keys, link in named
+            for (key,), what, allowed in impossible(link, self.ue_mtu)
+        ]
+        if found:
+            raise problems(found)
         return self
 
     def _access_directions(self) -> dict[str, LinkDirection]:
@@ -184,11 +129,11 @@ class PipeNetwork(_Network):
     access: LinkAccess = LinkAccess()
 
     def drops(self) -> bool:
-        """Whether a link asks for loss or a bounded queue, which take packets to know."""
+        """Whether a link asks for what takes packets to know."""
         links = [self.core, *self.paths.values()]
         directions = [path.direction(up=up) for path in links for up in (True, False)]
         directions += [self.access.uplink, self.access.downlink]
-        return any(direction.loss or direction.queue is not None for direction in directions)
+        return any(direction.takes_packets() for direction in directions)
 
 
 Network = Annotated[Ns3Network | PipeNetwork, Field(discriminator="kind")]

@@ -33,7 +33,9 @@ def fault(file: Path, flags: Iterable[str] = (), **environment: str) -> str:
 
 
 def delay_ns(loaded: Loaded) -> int:
-    return loaded.scenario.network.paths["cloud"].delay
+    delay = loaded.scenario.network.paths["cloud"].delay
+    assert isinstance(delay, int)
+    return delay
 
 
 def test_flag_before_environment_before_file_before_default(tmp_path: Path) -> None:

@@ -41,7 +41,14 @@ def test_every_value_reaches_its_direction() -> None:
         core={"delay": "1ms", "delay_down": "2ms", "loss_up": "1%"},
         paths={
             "edge": {"rate": "1Gbit/s", "rate_up": "2Gbit/s", "jitter_down": "3ms"},
-            "cloud": {"delay": "30ms", "queue": "9kB", "queue_down": "8kB", "loss": "1%", "loss_down": "0%"},
+            "cloud": {
+                "delay": "30ms",
+                "rate": "1Gbit/s",
+                "queue": "9kB",
+                "queue_down": "8kB",
+                "loss": "1%",
+                "loss_down": "0%",
+            },
         },
         transport={"congestion_control": "bbr", "slow_start_after_idle": False, "tls": False},
     )
@@ -58,8 +65,8 @@ def test_every_value_reaches_its_direction() -> None:
                 downlink=Direction(0, 1_000_000_000, 3 * MS),
             ),
             "cloud": Link(
-                uplink=Direction(30 * MS, loss=0.01, queue_bytes=9000),
-                downlink=Direction(30 * MS, queue_bytes=8000),
+                uplink=Direction(30 * MS, 1_000_000_000, loss=0.01, queue_bytes=9000),
+                downlink=Direction(30 * MS, 1_000_000_000, queue_bytes=8000),
             ),
         },
         mtu_bytes=1300,

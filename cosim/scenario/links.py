@@ -1,0 +1,129 @@
+"""One link: values of a direction, values of both ways with a preset under them, and which of them go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from cosim.scenario.link_values import Delay, Discipline, FqCodel, GammaJitter, Jitter, LinkRate, Loss, MahimahiRate
+from cosim.scenario.path_presets import PresetName, laid_under
+from cosim.scenario.section import Finding, Section, problem
+from cosim.scenario.units import Duration, PositiveDuration, Size
+
+LONGEST_LINK_DELAY_NS = 3600 * 10**9
+
+_NOTHING_WAITS = "there is no rate, so no packet ever waits"
+_JITTER = (
+    "Random extra delay of each packet: the mean of an exponential one, or kind gamma; or kind trace, what a series of "
+    "round-trip times adds to its least, half each way. Packets keep their order."
+)
+_DELAY = "One-way propagation delay; or kind trace: half of a round-trip time that changes."
+_RATE = "Serialisation rate; or kind mahimahi: a packet-delivery trace. None: no serialisation delay."
+_LOSS = "Share of packets lost, each on its own; or kind gilbert-elliott: in bursts."
+_QUEUE = "Bytes that wait in a FIFO before packets are dropped; none: no limit."
+_DISCIPLINE = "Who of those that wait is sent: fifo, or kind fq-codel, whose limit is in packets."
+
+
+class LinkDirection(Section):
+    """One direction of an access link."""
+
+    rate: LinkRate | None = Field(None, description=_RATE)
+    delay: Delay = Field(0, description=_DELAY)
+    jitter: Jitter = Field(0, description=_JITTER)
+    loss: Loss = Field(0.0, description=_LOSS)
+    queue: Size | None = Field(None, description=_QUEUE)
+    discipline: Discipline = Field("fifo", description=_DISCIPLINE)
+
+    def takes_packets(self) -> bool:
+        """Whether a value has an effect on packets alone: loss, a queue that drops or is shared out, opportunities."""
+        own_rate = isinstance(self.rate, MahimahiRate)
+        return bool(self.loss) or self.queue is not None or self.discipline != "fifo" or own_rate
+
+
+class Outage(Section):
+    """A time in which a path loses every packet."""
+
+    at: Duration
+    duration: PositiveDuration
+
+
+class Path(Section):
+    """A link with the same values each way unless a key with `_up` or `_down` says otherwise."""
+
+    preset: PresetName | None = Field(None, description="Where values come from that are not given here.")
+    delay: Delay = Field(0, description=f"{_DELAY} Applies each way.")
+    delay_up: Delay | None = None
+    delay_down: Delay | None = None
+    rate: LinkRate | None = Field(None, description=_RATE)
+    rate_up: LinkRate | None = None
+    rate_down: LinkRate | None = None
+    jitter: Jitter = Field(0, description=_JITTER)
+    jitter_up: Jitter | None = None
+    jitter_down: Jitter | None = None
+    loss: Loss = Field(0.0, description=_LOSS)
+    loss_up: Loss | None = None
+    loss_down: Loss | None = None
+    queue: Size | None = Field(None, description=_QUEUE)
+    queue_up: Size | None = None
+    queue_down: Size | None = None
+    discipline: Discipline = Field("fifo", description=_DISCIPLINE)
+    discipline_up: Discipline | None = None
+    discipline_down: Discipline | None = None
+    outages: list[Outage] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, given: Any) -> Any:
+        return laid_under(given) if isinstance(given, dict) else given
+
+    @model_validator(mode="after")
+    def _outages_follow_one_another(self) -> Path:
+        for index, (before, after) in enumerate(zip(self.outages, self.outages[1:], strict=False)):
+            if after.at < before.at + before.duration:
+                raise problem(("outages", index + 1, "at"), "begins before the last one has ended", "a later time")
+        return self
+
+    def direction(self, *, up: bool) -> LinkDirection:
+        """The values of one direction."""
+        suffix = "_up" if up else "_down"
+        values = {}
+        for key in LinkDirection.model_fields:
+            own = getattr(self, key + suffix)
+            values[key] = getattr(self, key) if own is None else own
+        return LinkDirection.model_construct(**values)
+
+
+def impossible(link: LinkDirection | Path, mtu_bytes: int) -> Iterator[Finding]:
+    """Values that no link has, and those that mean nothing beside the others."""
+    for suffix in ("", "_up", "_down"):
+        queue = getattr(link, f"queue{suffix}", None)
+        if queue is not None and queue < mtu_bytes:
+            yield (f"queue{suffix}",), f"{queue} bytes hold no packet", f"at least ue_mtu ({mtu_bytes} B)"
+        for name in ("delay", "jitter"):
+            value = getattr(link, f"{name}{suffix}", None)
+            mean_ns = value.mean if isinstance(value, GammaJitter) else value
+            if isinstance(mean_ns, int) and mean_ns > LONGEST_LINK_DELAY_NS:
+                yield (f"{name}{suffix}",), "is longer than any link's", "at most 1h"
+    for key, directions in _spoken_for(link, "queue").items():
+        if directions[0].queue is not None and all(direction.rate is None for direction in directions):
+            yield (key,), _NOTHING_WAITS, "a rate, or no queue"
+    for key, directions in _spoken_for(link, "discipline").items():
+        if not isinstance(directions[0].discipline, FqCodel):
+            continue
+        if all(direction.rate is None for direction in directions):
+            yield (key,), _NOTHING_WAITS, "a rate, or discipline: fifo"
+        elif any(direction.queue is not None for direction in directions):
+            yield (key,), "stands beside a queue in bytes", "queue: null; fq-codel has its own limit, `packets`"
+
+
+def _spoken_for(link: LinkDirection | Path, name: str) -> dict[str, list[LinkDirection]]:
+    """The directions whose value of a name each key gives."""
+    if isinstance(link, LinkDirection):
+        return {name: [link]}
+    found: dict[str, list[LinkDirection]] = {}
+    for up, suffix in ((True, "_up"), (False, "_down")):
+        key = name if getattr(link, name + suffix) is None else name + suffix
+        found.setdefault(key, []).append(link.direction(up=up))
+    return found
