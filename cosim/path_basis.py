@@ -31,23 +31,23 @@ def path_basis(network: Network) -> dict[str, dict[str, Any]]:
     return found
 
 
-def figure_row(preset: PathPreset, key: str, values: Path) -> dict[str, Any]:
-    """A figure of a preset as a manifest has it."""
+def figure_row(preset: PathPreset, key: str, value: Any) -> dict[str, Any]:
+    """A figure of a preset, whose value has been read, as a manifest has it."""
     figure = preset.figures[key]
-    row = _row(key, getattr(values, key), figure.kind)
+    row = _row(key, value, figure.kind)
     return row | {name: getattr(figure, name) for name in ("source", "date", "percentile", "why")}
 
 
 def _figures(link: LinkDirection | Path, preset: PathPreset | None) -> Iterator[dict[str, Any]]:
-    plain = Path.model_validate({"preset": preset.name}) if preset else None
+    from_preset = link.from_preset() if isinstance(link, Path) else []
     fields = type(link).model_fields
     for name in LINK_KEYS:
         keys = [name + suffix for suffix in SUFFIXES if name + suffix in fields]
         own = [key for key in keys[1:] if getattr(link, key) is not None]
         for key in own if len(own) == 2 else [name, *own]:
             value = getattr(link, key)
-            if preset and plain and key in preset.figures and value == getattr(plain, key):
-                yield figure_row(preset, key, plain)
+            if preset and key in from_preset:
+                yield figure_row(preset, key, value)
             elif isinstance(value, (RttTrace, MahimahiRate)):
                 yield _row(key, value, "trace") | {"source": value.read_from}
             elif value != fields[key].default:

@@ -37,7 +37,7 @@ def _cells(name: str) -> tuple[str, ...]:
     preset, values = presets()[name], Path.model_validate({"preset": name})
     up, down = values.direction(up=True), values.direction(up=False)
     figure = preset.figures["delay"]
-    row = {key: figure_row(preset, key, values)["value"] for key in ("delay", "jitter", "loss")}
+    row = {key: figure_row(preset, key, getattr(values, key))["value"] for key in ("delay", "jitter", "loss")}
     rates = [
         "none" if rate is None else f"{rate / 1e6:g}" for rate in (up.rate, down.rate) if not hasattr(rate, "kind")
     ]
@@ -52,7 +52,7 @@ def _whole(name: str) -> Iterator[str]:
     preset, values = presets()[name], Path.model_validate({"preset": name})
     yield f"{name}: {preset.title}"
     for key in preset.figures:
-        row = figure_row(preset, key, values)
+        row = figure_row(preset, key, getattr(values, key))
         yield f"  {key}: {row['value']}"
         rests = ", ".join(
             row[part] for part in ("kind", "percentile", "source", "date", "why") if row[part] is not None

@@ -124,7 +124,7 @@ def plain_lines(summary: dict[str, Any]) -> list[str]:
         lines += textwrap.wrap(f"- {reason}", PLAIN_WIDTH, initial_indent="  ", subsequent_indent="    ")
     for text in summary["qualifiers"]:
         lines += textwrap.wrap(text, PLAIN_WIDTH, initial_indent="  ", subsequent_indent="    ")
-    for text in (_basis(summary), steadiness(summary)):
+    for text in (_basis(summary), steadiness(summary), path_words(summary)):
         lines += textwrap.wrap(text, PLAIN_WIDTH)
     for title, header, rows in (
         ("SLA, by e2el from the scheduled time", SLA_HEADER, sla_cells(summary)),
@@ -144,6 +144,7 @@ LATENCY_HEADER = (
     *("tier", "n", "ok", "ttft p50", "ttft p95", "tpot p50", "e2el p50", "e2el p95"),
     *("sharing", "scale", "steps"),
 )
+PATH_KINDS = ("measured", "trace", "assumption", "scenario")
 LEFT = ("tier", "class", "sharing", "steps", "parts")
 
 
@@ -207,6 +208,17 @@ def steadiness(summary: dict[str, Any]) -> str:
         f"{range_of('step_drift', '+.0f')} over the run, {range_of('cpu_wait_share', '.1f')} of their time was spent "
         "waiting for a CPU"
     )
+
+
+def path_words(summary: dict[str, Any]) -> str:
+    """Which links rest on a preset or a trace, and what of them is an assumption; empty if none does."""
+    texts = []
+    for name, link in summary["paths"].items():
+        kinds = {kind: [row["key"] for row in link["figures"] if row["kind"] == kind] for kind in PATH_KINDS}
+        if link["preset"] or kinds["trace"]:
+            rests = "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in kinds.items() if keys)
+            texts.append(f"{name} {link['preset'] or 'trace'} ({rests})")
+    return f"presets and traces: {', '.join(texts)}" if texts else ""
 
 
 def verdict_words(summary: dict[str, Any]) -> str:
@@ -277,7 +289,7 @@ def _print_rich(summary: dict[str, Any], console: Console) -> None:
         console.print(Text(f"  - {reason}"))
     for text in summary["qualifiers"]:
         console.print(Text(f"  {text}"))
-    for text in filter(None, (_basis(summary), steadiness(summary))):
+    for text in filter(None, (_basis(summary), steadiness(summary), path_words(summary))):
         console.print(Text(text, style="dim"))
     for title, header, rows in (
         ("SLA, by e2el from the scheduled time", SLA_HEADER, sla_cells(summary)),

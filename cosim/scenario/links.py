@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from cosim.scenario.link_values import Delay, Discipline, FqCodel, GammaJitter, Jitter, LinkRate, Loss, MahimahiRate
-from cosim.scenario.path_presets import PresetName, laid_under
+from cosim.scenario.path_presets import PresetName, laid_under, presets
 from cosim.scenario.section import Finding, Section, problem
 from cosim.scenario.units import Duration, PositiveDuration, Size
 
@@ -84,6 +84,13 @@ class Path(Section):
             if after.at < before.at + before.duration:
                 raise problem(("outages", index + 1, "at"), "begins before the last one has ended", "a later time")
         return self
+
+    def from_preset(self) -> list[str]:
+        """The keys whose values are the preset's."""
+        if self.preset is None:
+            return []
+        plain = Path.model_validate({"preset": self.preset})
+        return [key for key in presets()[self.preset].figures if getattr(self, key) == getattr(plain, key)]
 
     def direction(self, *, up: bool) -> LinkDirection:
         """The values of one direction."""

@@ -125,6 +125,9 @@ def _idle_parts(scenario: Scenario) -> Iterator[str]:
     for name in scenario.network.paths:
         if name not in used:
             yield f"network.paths.{name}: no tier uses this path (tiers use: {', '.join(sorted(filter(None, used)))})"
+    for name, path in scenario.network.paths.items():
+        if path.preset is not None and not path.from_preset():
+            yield f"network.paths.{name}.preset: changes nothing, since every value of it is given beside it"
     asked = {tier for group in scenario.clients for tier in group.tiers}
     for name in scenario.tiers:
         if name not in asked and scenario.placement.kind == "fixed":

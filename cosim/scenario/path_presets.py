@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from cosim.scenario.section import problem
 
@@ -60,14 +60,16 @@ def _figure(written: dict[str, Any], sources: dict[str, dict[str, str]]) -> Figu
 def laid_under(given: dict[str, Any]) -> dict[str, Any]:
     """A path with its preset's values where it has none of its own.
 
-    A key of the path's own also stands for its `_up` and `_down`; of a section only what is given stands. The name of a
-    preset that does not exist is left to be refused.
+    A key of the path's own also stands for its `_up` and `_down`; of a section only what is given stands. Raises
+    PydanticCustomError for the name of no preset.
     """
-    preset = presets().get(given["preset"]) if isinstance(given.get("preset"), str) else None
-    if preset is None:
+    name = given.get("preset")
+    if not isinstance(name, str):
         return given
+    if name not in presets():
+        raise problem(("preset",), f"no preset {name!r}", allowed(name))
     merged = dict(given)
-    for key, figure in preset.figures.items():
+    for key, figure in presets()[name].figures.items():
         own = given.get(key)
         if key not in given and base_of(key) not in given:
             merged[key] = figure.value
@@ -93,13 +95,5 @@ def allowed(name: str) -> str:
     return f"{meant}`cosim paths` lists all {len(presets())}"
 
 
-def _known(name: str) -> str:
-    if name not in presets():
-        raise problem((), f"no preset {name!r}", allowed(name))
-    return name
-
-
-PresetName = Annotated[
-    str, AfterValidator(_known), Field(json_schema_extra=lambda schema: schema.update(enum=list(presets())))
-]
-"""The name of a preset."""
+PresetName = Annotated[str, Field(json_schema_extra=lambda schema: schema.update(enum=list(presets())))]
+"""The name of a preset; `laid_under` refuses others."""
