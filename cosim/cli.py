@@ -192,6 +192,27 @@ def report(
 
 
 @app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A run, a point of a sweep (SWEEP/points/SLUG) or a sweep.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another, which the differences are seen from.")],
+    json_: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+) -> None:
+    """Say what differs between two runs, points or sweeps, paired by seed and request, and how sure that is."""
+    from cosim.results.compare import compare as compare_results
+    from cosim.results.compare_text import comparison_lines
+
+    comparison = compare_results(a, b)
+    if json_:
+        import msgspec
+
+        print(json.dumps(msgspec.to_builtins(comparison), indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(comparison_lines(comparison)))
+    if comparison.objections:
+        raise typer.Exit(EXIT_INVALID)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of a scenario."""
     from cosim.scenario.load import json_schema

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
-RESAMPLES = 2000
+RESAMPLES = 1000
 
 
 class Interval(NamedTuple):
@@ -83,13 +83,15 @@ def wilson(hits: int, n: int) -> Interval:
 def percentile(values: Sequence[float] | NDArray[np.float64], share: float) -> float | None:
     """The least value that at least this share of all does not exceed; None without values.
 
-    A failure is a value of +inf, and a percentile that falls on one is +inf. Source: numpy.quantile, inverted_cdf.
+    A failure is a value of +inf, and a percentile that falls on one is +inf. Source: numpy.quantile, inverted_cdf, of
+    which it takes a tenth of the time (a bootstrap asks a thousand times).
     """
     if not len(values):
         return None
     import numpy as np
 
-    return float(np.quantile(values, share, method="inverted_cdf"))
+    rank = max(math.ceil(share * len(values) - 1e-9), 1) - 1
+    return float(np.partition(values, rank)[rank])
 
 
 def percentile_interval(values: Sequence[float], share: float) -> Interval:
@@ -186,6 +188,22 @@ def paired_share_interval(gained: int, lost: int, n: int) -> Interval:
     return Interval(max(difference - half, -1.0), min(difference + half, 1.0))
 
 
+def share_difference_interval(first: tuple[int, int], second: tuple[int, int]) -> Interval:
+    """Interval of the share of `second` less that of `first`, each (hits, n); requests are taken as independent.
+
+    From Wilson's intervals of both; unbounded where either n is 0. Source: Newcombe (1998), Stat. Med. 17:873-890,
+    method 10.
+    """
+    (low_a, high_a), (low_b, high_b) = wilson(*first), wilson(*second)
+    if low_a is None or high_a is None or low_b is None or high_b is None:
+        return UNBOUNDED
+    a, b = first[0] / first[1], second[0] / second[1]
+    return Interval(
+        b - a - math.hypot(b - low_b, high_a - a),
+        b - a + math.hypot(high_b - b, a - low_a),
+    )
+
+
 def welch_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
     """Interval of the mean of `second` less that of `first`, independent samples of unequal variances.
 
@@ -243,14 +261,14 @@ def _members(blocks: Sequence[Hashable]) -> list[NDArray[np.int64]]:
     return [np.array(found, dtype=np.int64) for found in places.values()]
 
 
-def _resamples(members: list[NDArray[np.int64]], seed: int) -> list[NDArray[np.int64]]:
+def _resamples(members: list[NDArray[np.int64]], seed: int) -> Iterator[NDArray[np.int64]]:
     import numpy as np
 
     draw = np.random.default_rng(seed)
-    return [
-        np.concatenate([members[place] for place in draw.integers(len(members), size=len(members)).tolist()])
-        for _ in range(RESAMPLES)
-    ]
+    single = np.concatenate(members) if all(len(places) == 1 for places in members) else None
+    for _ in range(RESAMPLES):
+        drawn = draw.integers(len(members), size=len(members))
+        yield np.concatenate([members[place] for place in drawn.tolist()]) if single is None else single[drawn]
 
 
 def _percentiles(statistics: list[float]) -> Interval:

@@ -130,7 +130,7 @@ def plain_lines(summary: dict[str, Any]) -> list[str]:
         ("SLA, by e2el from the scheduled time", SLA_HEADER, sla_cells(summary)),
         ("Latency of ok requests, ms", LATENCY_HEADER, latency_cells(summary)),
     ):
-        lines += ["", title, *_columns(header, rows)]
+        lines += ["", title, *columns(header, rows)]
     lines += ["", "Largest parts of the mean e2el"]
     width = max((len(name) for name in summary["tiers"]), default=0)
     for name, tier in summary["tiers"].items():
@@ -145,7 +145,7 @@ LATENCY_HEADER = (
     *("sharing", "scale", "steps"),
 )
 PATH_KINDS = ("measured", "trace", "assumption", "scenario")
-LEFT = ("tier", "class", "sharing", "steps", "parts")
+LEFT = ("tier", "class", "sharing", "steps", "parts", "figure", "verdict")
 
 
 def sla_cells(summary: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -263,7 +263,7 @@ def _s(value: float | None) -> str:
     return "?" if value is None else f"{value:.1f} s"
 
 
-def _columns(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def columns(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     """Left-aligned text columns, right-aligned numbers; names are cut where the lines would exceed PLAIN_WIDTH."""
     table = [header, *rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(header))]

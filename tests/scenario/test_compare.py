@@ -1,0 +1,105 @@
+"""`cosim compare` on runs that were carried out: two points 20 ms apart in RTT, over the pipe with stub engines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cosim.results.compare import compare
+from cosim.results.terminal import Progress
+from cosim.run import RunOptions, execute
+from cosim.scenario.load import load
+from tests.lockstep import scenario, stub
+from tests.scenario.test_command_line import cosim
+
+RTT_DIFFERENCE_MS = 20.0
+SEEDS = (1, 2, 3, 4)
+
+
+def asked_by_three(**overrides: Any) -> dict[str, Any]:
+    """Three users of an edge server that answers one request at a time, so that requests wait for one another.
+
+    Their connections are opened while it warms up.
+    """
+    engine = stub(prefill="120ms", decode="5ms", max_num_seqs=1)
+    arrivals = {"kind": "poisson", "rate": "0.8/s"}
+    user = {"name": "user", "kind": "chat", "count": 3, "tier": "edge", "arrivals": arrivals}
+    tiers = {"edge": {"path": "edge", "engine": engine}}
+    data = scenario(warmup="4s", duration="15s", tiers=tiers, clients=[user], validity={"min_requests": 1})
+    data["network"]["transport"] |= {"keepalive": "60s", "server_keepalive": "60s"}
+    return {**data, **overrides}
+
+
+def carry_out(directory: Path, seed: int, data: dict[str, Any], delay: str) -> Path:
+    """A run."""
+    file = directory.parent / "scenario.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(yaml.safe_dump(data))
+    loaded = load(file, settings=[f"seed={seed}", f"network.paths.edge.delay={delay}"], environment={})
+    execute(loaded, RunOptions(directory, False, ("cosim",)), Progress("none", 1))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def points(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("points")
+    for name, delay in (("near", "10ms"), ("far", "20ms")):
+        for number, seed in enumerate(SEEDS):
+            carry_out(folder / name / f"run={number}", seed, asked_by_three(), delay)
+    return folder / "near", folder / "far"
+
+
+def test_pairs_of_runs_bound_the_shift_that_unpaired_runs_cannot(points: tuple[Path, Path]) -> None:
+    point = compare(*points).points[0]
+    assert point.not_paired is None
+    assert (point.only_a, point.only_b) == (0, 0)
+    assert [difference.key for difference in point.differs] == ["network.paths.edge.delay"]
+    rows = {(row.metric, row.statistic): row for row in point.rows}
+    for metric in ("ttft", "e2el"):
+        for statistic in ("mean", "median"):
+            found = rows[metric, statistic]
+            low, high = bounds(found.low, found.high)
+            unpaired_low, unpaired_high = bounds(found.unpaired_low, found.unpaired_high)
+            assert low <= RTT_DIFFERENCE_MS <= high
+            assert 3 * (high - low) <= unpaired_high - unpaired_low
+        # A request on a warm connection waits one RTT, so the request in the middle is later by the difference.
+        assert rows[metric, "shift"].verdict == "B slower by 20.0 ms [20.0, 20.0]"
+    assert rows["tpot", "mean"].verdict == "no difference seen [0.000, 0.000] ms"
+
+
+def bounds(low: float | None, high: float | None) -> tuple[float, float]:
+    assert low is not None
+    assert high is not None
+    return low, high
+
+
+def test_one_pair_of_runs(points: tuple[Path, Path]) -> None:
+    point = compare(points[0] / "run=2", points[1] / "run=2").points[0]
+    assert point.seeds == [3]
+    (found,) = (row for row in point.rows if (row.metric, row.statistic) == ("e2el", "shift"))
+    assert found.verdict == "B slower by 20.0 ms [20.0, 20.0]"
+
+
+def test_the_command_prints_a_table_or_json(points: tuple[Path, Path]) -> None:
+    done = cosim("compare", *points)
+    assert done.returncode == 0, done.stderr
+    assert "4 pair(s) of runs of equal seeds" in done.stdout
+    assert "B slower by 20.0 ms" in done.stdout
+    done = cosim("compare", *points, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["points"][0]["seeds"] == list(SEEDS)
+
+
+def test_what_the_command_refuses_and_objects_to(points: tuple[Path, Path], tmp_path: Path) -> None:
+    done = cosim("compare", points[0], tmp_path)
+    assert done.returncode == 2
+    assert "is no run, no point of a sweep" in done.stderr
+    data = asked_by_three(validity={"min_requests": 1000})
+    done = cosim("compare", points[0] / "run=0", carry_out(tmp_path / "short", 1, data, "10ms"))
+    assert done.returncode == 4
+    assert "short is INVALID: " in done.stdout
+    assert "validity.min_requests: 1 -> 1000" in done.stdout
