@@ -2,6 +2,7 @@
 //
 // What can be changed while the network runs. Names are looked up at once, so that a wrong one is told to who wrote it.
 #include "network_impl.h"
+#include "validate.h"
 
 #include <stdexcept>
 #include <utility>

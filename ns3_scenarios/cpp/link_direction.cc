@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "link_direction.h"
 
+#include "gamma_quantile.h"
+
 #include "ns3/nstime.h"
 #include "ns3/simulator.h"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
+#include <optional>
+#include <tuple>
 #include <utility>
 
 namespace cosim
@@ -23,36 +27,35 @@ Now()
     return ns3::Simulator::Now().GetNanoSeconds();
 }
 
-/// Serialisation in ns, rounded up, of an IP packet at a rate.
-int64_t
-TransmissionTime(int64_t n_bytes, int64_t rate_bps)
-{
-    return rate_bps == 0 ? 0 : (n_bytes * 8 * 1'000'000'000 + rate_bps - 1) / rate_bps;
-}
-
+/// What the names of a direction's random streams begin with.
 std::string
-StreamName(const std::string& link, bool up, const char* purpose)
+Streams(const std::string& link, bool up)
 {
-    return link + (up ? "/up/" : "/down/") + purpose;
+    return link + (up ? "/up/" : "/down/");
 }
 
-/// Payload of an IPv4 packet with TCP (RFC 791 3.1 without options, RFC 9293 3.1).
-int64_t
-PayloadBytes(const ns3::Packet& packet)
+bool
+SameQueue(const FqCodel& a, const FqCodel& b)
 {
-    constexpr std::size_t kIpv4HeaderBytes = 20;
-    constexpr std::size_t kDataOffset = kIpv4HeaderBytes + 12;
-    std::array<uint8_t, kDataOffset + 1> head{};
-    packet.CopyData(head.data(), head.size());
-    return static_cast<int64_t>(packet.GetSize()) - static_cast<int64_t>(kIpv4HeaderBytes) - (head[kDataOffset] >> 4) * 4;
+    const auto values = [](const FqCodel& value) {
+        return std::tie(value.target_ns, value.interval_ns, value.flows, value.quantum_bytes, value.packets);
+    };
+    return values(a) == values(b);
+}
+
+std::unique_ptr<FqCodelQueue>
+MakeQueue(const Direction& value)
+{
+    return value.fq_codel.flows == 0 ? nullptr : std::make_unique<FqCodelQueue>(value.fq_codel);
 }
 
 } // namespace
 
 LinkDirection::LinkDirection(std::string name, bool up, const Direction& value, uint64_t seed)
     : m_value(value),
-      m_jitter(seed, StreamName(name, up, "jitter")),
-      m_loss(seed, StreamName(name, up, "loss"))
+      m_jitter(seed, Streams(name, up) + "jitter"),
+      m_loss(seed, Streams(name, up)),
+      m_fq_codel(MakeQueue(value))
 {
     m_counters.link = std::move(name);
     m_counters.up = up;
@@ -61,6 +64,7 @@ LinkDirection::LinkDirection(std::string name, bool up, const Direction& value, 
 LinkDirection::~LinkDirection()
 {
     m_arrival.Cancel();
+    m_pull.Cancel();
 }
 
 void
@@ -73,46 +77,29 @@ bool
 LinkDirection::Enter(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp)
 {
     const int64_t now = Now();
-    const auto n_bytes = static_cast<int64_t>(packet->GetSize());
-    const int64_t start = m_value.rate_bps == 0 ? now : std::max(now, m_free_ns);
+    const int64_t ready = EarliestStart(m_value, now);
     MarkStarted(now);
-    if (start > now && m_value.queue_bytes >= 0 && m_waiting_bytes + n_bytes > m_value.queue_bytes)
+    if (m_fq_codel)
+    {
+        m_fq_codel->Enqueue(std::move(packet), stamp);
+        Pull(now, ready);
+        return true;
+    }
+    const bool waits = NextStart(m_value, m_settled.sent, ready) > now;
+    if (waits && m_value.queue_bytes >= 0 && m_waiting_bytes + packet->GetSize() > m_value.queue_bytes)
     {
         ++m_counters.dropped_queue;
         m_use.Drop(now);
         return false;
     }
-    // Both draws happen for every packet, whatever the values: a change of one leaves later draws in step.
-    const double jitter = m_jitter.Exponential();
-    bool lost = m_loss.Uniform() < m_value.loss;
-    if (m_segments_to_loss > 0 && PayloadBytes(*packet) > 0 && --m_segments_to_loss == 0)
-    {
-        lost = true;
-    }
-    Entry& entry = m_entries.emplace_back(Entry{std::move(packet), stamp, n_bytes, 0, 0, 0, jitter, lost});
-    Place(entry, start);
-    if (start > now)
-    {
-        m_waiting_bytes += n_bytes;
-        m_counters.max_queue_bytes = std::max(m_counters.max_queue_bytes, m_waiting_bytes);
-        m_use.Queue(now, m_waiting_bytes);
-    }
-    else
-    {
-        m_first_waiting = m_entries.size();
-        Begin(entry);
-    }
-    if (!m_arrival.IsPending())
-    {
-        ScheduleHead(now);
-    }
+    Admit(std::move(packet), stamp, now, ready);
     return true;
 }
 
 void
 LinkDirection::Lose(int64_t segment)
 {
-    m_segments_to_loss = segment;
+    m_loss.Lose(segment);
 }
 
 void
@@ -120,22 +107,38 @@ LinkDirection::Set(const Direction& value)
 {
     const int64_t now = Now();
     MarkStarted(now);
-    m_value = value;
-    const bool head_moves = m_first_waiting == 0 && !m_entries.empty();
-    if (m_first_waiting < m_entries.size())
+    const bool same_queue = SameQueue(m_value.fq_codel, value.fq_codel);
+    if (!SameOpportunities(m_value.opportunities, value.opportunities))
     {
-        m_free_ns = m_first_waiting > 0 ? m_entries[m_first_waiting - 1].end_ns : m_entries.front().start_ns;
-        m_last_arrival_ns = m_first_waiting > 0 ? m_entries[m_first_waiting - 1].arrival_ns : now;
+        m_begun.sent.opportunity = -1;
+    }
+    m_value = value;
+    m_settled = m_begun;
+    if (m_first_waiting == 0)
+    {
+        m_arrival.Cancel();
+    }
+    const int64_t ready = EarliestStart(m_value, now);
+    if (same_queue)
+    {
         for (std::size_t i = m_first_waiting; i < m_entries.size(); ++i)
         {
-            Place(m_entries[i], m_value.rate_bps == 0 ? now : std::max(now, m_free_ns));
+            Place(m_entries[i], ready);
         }
         MarkStarted(now);
     }
-    if (head_moves)
+    else
     {
-        m_arrival.Cancel();
+        Requeue(now, ready);
+    }
+    if (!m_entries.empty() && !m_arrival.IsPending())
+    {
         ScheduleHead(now);
+    }
+    if (m_fq_codel)
+    {
+        m_pull.Cancel();
+        Pull(now, ready);
     }
 }
 
@@ -158,25 +161,53 @@ LinkDirection::TakeSamples(bool cut)
 }
 
 void
-LinkDirection::Place(Entry& entry, int64_t start_ns)
+LinkDirection::Admit(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp, int64_t now_ns, int64_t ready_ns)
 {
-    entry.start_ns = start_ns;
-    entry.end_ns = start_ns + TransmissionTime(entry.n_bytes, m_value.rate_bps);
-    const auto jitter = static_cast<int64_t>(entry.jitter * static_cast<double>(m_value.jitter_ns));
-    entry.arrival_ns = std::max(m_last_arrival_ns, entry.end_ns + m_value.delay_ns + jitter);
-    m_free_ns = entry.end_ns;
-    m_last_arrival_ns = entry.arrival_ns;
+    const auto n_bytes = static_cast<int64_t>(packet->GetSize());
+    const double jitter = m_jitter.Uniform();
+    const bool lost = m_loss.Next(m_value, *packet);
+    Entry& entry = m_entries.emplace_back(Entry{std::move(packet), stamp, n_bytes, {}, 0, jitter, lost});
+    Place(entry, ready_ns);
+    if (entry.sent.start_ns > now_ns)
+    {
+        m_waiting_bytes += n_bytes;
+        m_counters.max_queue_bytes = std::max(m_counters.max_queue_bytes, m_waiting_bytes);
+        m_use.Queue(now_ns, m_waiting_bytes);
+    }
+    else
+    {
+        m_first_waiting = m_entries.size();
+        Begin(entry);
+    }
+    if (!m_arrival.IsPending())
+    {
+        ScheduleHead(now_ns);
+    }
+}
+
+void
+LinkDirection::Place(Entry& entry, int64_t ready_ns)
+{
+    entry.sent = Transmit(m_value, m_settled.sent, ready_ns, entry.n_bytes);
+    int64_t jitter_ns = 0;
+    if (m_value.jitter_ns > 0)
+    {
+        const double times_mean = GammaQuantile(entry.jitter, m_value.jitter_shape);
+        jitter_ns = static_cast<int64_t>(times_mean * static_cast<double>(m_value.jitter_ns));
+    }
+    entry.arrival_ns = std::max(m_settled.arrival_ns, entry.sent.end_ns + m_value.delay_ns + jitter_ns);
+    m_settled = {entry.sent, entry.arrival_ns};
 }
 
 void
 LinkDirection::MarkStarted(int64_t now_ns)
 {
-    while (m_first_waiting < m_entries.size() && m_entries[m_first_waiting].start_ns <= now_ns)
+    while (m_first_waiting < m_entries.size() && m_entries[m_first_waiting].sent.start_ns <= now_ns)
     {
         const Entry& entry = m_entries[m_first_waiting++];
         m_waiting_bytes -= entry.n_bytes;
         Begin(entry);
-        m_use.Queue(entry.start_ns, m_waiting_bytes);
+        m_use.Queue(entry.sent.start_ns, m_waiting_bytes);
     }
 }
 
@@ -185,7 +216,8 @@ LinkDirection::Begin(const Entry& entry)
 {
     ++m_counters.packets;
     m_counters.n_bytes += entry.n_bytes;
-    m_use.Send(entry.start_ns, entry.end_ns, entry.n_bytes);
+    m_use.Send(entry.sent.start_ns, entry.sent.end_ns, entry.n_bytes);
+    m_begun = {entry.sent, entry.arrival_ns};
 }
 
 void
@@ -233,7 +265,75 @@ LinkDirection::StampEmission(Entry& entry)
     }
     int64_t& sent = m_sent_ns[entry.stamp.flow];
     entry.stamp.at_ns[0] = std::max(entry.stamp.at_ns[0], sent);
-    sent = entry.end_ns;
+    sent = entry.sent.end_ns;
+}
+
+/// Send what FQ-CoDel gives while the next packet can start now, and come back when one can.
+void
+LinkDirection::Pull(int64_t now_ns, int64_t ready_ns)
+{
+    while (!m_fq_codel->Empty() && NextStart(m_value, m_begun.sent, ready_ns) <= now_ns)
+    {
+        if (std::optional<FqCodelQueue::Waiting> next = m_fq_codel->Dequeue())
+        {
+            Admit(std::move(next->packet), next->stamp, now_ns, ready_ns);
+        }
+    }
+    NoteQueue(now_ns);
+    if (!m_fq_codel->Empty() && !m_pull.IsPending())
+    {
+        const int64_t start_ns = NextStart(m_value, m_begun.sent, ready_ns);
+        m_pull = ns3::Simulator::Schedule(ns3::NanoSeconds(start_ns - now_ns), [this, start_ns] {
+            Pull(start_ns, start_ns);
+        });
+    }
+}
+
+void
+LinkDirection::NoteQueue(int64_t now_ns)
+{
+    for (int64_t drops = m_fq_codel->TakeDrops(); drops > 0; --drops)
+    {
+        ++m_counters.dropped_queue;
+        m_use.Drop(now_ns);
+    }
+    m_waiting_bytes = m_fq_codel->Bytes();
+    m_counters.max_queue_bytes = std::max(m_counters.max_queue_bytes, m_waiting_bytes);
+    m_use.Queue(now_ns, m_waiting_bytes);
+}
+
+/// Move what waits to the queue that the values ask for. CoDel may drop what it gives up, as at any departure.
+void
+LinkDirection::Requeue(int64_t now_ns, int64_t ready_ns)
+{
+    std::vector<FqCodelQueue::Waiting> waiting;
+    if (m_fq_codel)
+    {
+        m_pull.Cancel();
+        while (std::optional<FqCodelQueue::Waiting> next = m_fq_codel->Dequeue())
+        {
+            waiting.push_back(std::move(*next));
+        }
+        NoteQueue(now_ns);
+    }
+    const auto first = m_entries.begin() + static_cast<std::ptrdiff_t>(m_first_waiting);
+    std::transform(first, m_entries.end(), std::back_inserter(waiting), [](Entry& entry) {
+        return FqCodelQueue::Waiting{std::move(entry.packet), entry.stamp};
+    });
+    m_entries.erase(first, m_entries.end());
+    m_waiting_bytes = 0;
+    m_fq_codel = MakeQueue(m_value);
+    for (FqCodelQueue::Waiting& one : waiting)
+    {
+        if (m_fq_codel)
+        {
+            m_fq_codel->Enqueue(std::move(one.packet), one.stamp);
+        }
+        else
+        {
+            Admit(std::move(one.packet), one.stamp, now_ns, ready_ns);
+        }
+    }
 }
 
 } // namespace cosim

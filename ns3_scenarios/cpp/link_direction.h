@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// One direction of a link: queue, serialisation, propagation, jitter and loss of packets that never overtake.
+// One direction of a link: queue, transmission, propagation, jitter and loss of packets that never overtake.
 #pragma once
 
+#include "fq_codel_queue.h"
 #include "link_use.h"
+#include "loss_process.h"
 #include "network.h"
 #include "packet_stamp.h"
 #include "random_stream.h"
+#include "transmission.h"
 #include "transmitter.h"
 
 #include "ns3/event-id.h"
@@ -16,6 +19,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -23,17 +27,18 @@
 namespace cosim
 {
 
-/// Times when a packet starts and ends transmission and arrives are settled when it enters, so a packet costs one
-/// event. A change of values reschedules the packets whose transmission has not begun; those being sent or on their
-/// way keep their times.
+/// Without FQ-CoDel, times when a packet starts and ends transmission and arrives are settled when it enters, so a packet
+/// costs one event. A change of values reschedules the packets whose transmission has not begun; those being sent or on
+/// their way keep their times. With FQ-CoDel the queue is asked for a packet each time one can be sent.
 ///
 /// A host's packet counts as emitted when this direction has sent the connection's previous one. Linux's TCP small
 /// queues keep a segment in TCP until then, where ns-3's TCP hands over a whole window at once; when packets arrive does
 /// not depend on it, only whether a connection's wait behind itself counts as transport or as the link's.
 ///
-/// Jitter is an extra delay per packet, exponential with mean `jitter_ns`; arrival is never earlier than that of the
-/// packet before, as under RLC AM (3GPP TS 38.322 5.2.3) or PDCP reordering (TS 38.323 5.2.2). Loss is Bernoulli and
-/// happens after transmission: a lost packet has used its share of the rate.
+/// Jitter is an extra delay per packet, gamma-distributed with mean `jitter_ns` and shape `jitter_shape`; arrival is
+/// never earlier than that of the packet before, as under RLC AM (3GPP TS 38.322 5.2.3) or PDCP reordering (TS 38.323
+/// 5.2.2). Loss happens after transmission: a lost packet has used its share of the rate. The n-th packet that is sent
+/// has the n-th draws of jitter and loss, whatever the values; a packet that the queue drops has none.
 class LinkDirection : public Transmitter
 {
   public:
@@ -66,30 +71,41 @@ class LinkDirection : public Transmitter
         ns3::Ptr<ns3::Packet> packet;
         PacketStamp stamp;
         int64_t n_bytes;
-        int64_t start_ns;
-        int64_t end_ns;
+        Transmission sent;
         int64_t arrival_ns;
-        double jitter; // exponential, mean 1
+        double jitter; // uniform
         bool lost;
     };
 
-    void Place(Entry& entry, int64_t start_ns);
+    /// What the times of a packet depend on of the packet before.
+    struct Before
+    {
+        Transmission sent;
+        int64_t arrival_ns{0};
+    };
+
+    void Admit(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp, int64_t now_ns, int64_t ready_ns);
+    void Place(Entry& entry, int64_t ready_ns);
     void MarkStarted(int64_t now_ns);
     void Begin(const Entry& entry);
     void ScheduleHead(int64_t now_ns);
     void Arrive();
     void StampEmission(Entry& entry);
+    void Pull(int64_t now_ns, int64_t ready_ns);
+    void NoteQueue(int64_t now_ns);
+    void Requeue(int64_t now_ns, int64_t ready_ns);
 
     Direction m_value;
     RandomStream m_jitter;
-    RandomStream m_loss;
-    int64_t m_segments_to_loss{0}; // 0: none is to be lost
+    LossProcess m_loss;
     Receiver m_receiver;
-    std::deque<Entry> m_entries;  // in order of arrival: on their way, being sent, waiting
+    std::unique_ptr<FqCodelQueue> m_fq_codel; // null: what waits is in m_entries
+    ns3::EventId m_pull;
+    std::deque<Entry> m_entries; // in order of arrival: on their way, being sent, waiting
     std::size_t m_first_waiting{0};
     int64_t m_waiting_bytes{0};
-    int64_t m_free_ns{0};         // end of the last transmission
-    int64_t m_last_arrival_ns{0};
+    Before m_begun;   // the last packet whose transmission has begun
+    Before m_settled; // the last of m_entries
     ns3::EventId m_arrival;
     std::unordered_map<uint64_t, int64_t> m_sent_ns; // flow -> end of its latest transmission
     LinkCounters m_counters;

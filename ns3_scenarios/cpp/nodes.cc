@@ -3,6 +3,7 @@
 
 #include "routing.h"
 #include "tcp_demux.h"
+#include "validate.h"
 
 #include "ns3/arp-l3-protocol.h"
 #include "ns3/boolean.h"
@@ -32,9 +33,6 @@ constexpr uint32_t kMaxUes = 1 << 16;
 constexpr uint32_t kMaxPaths = 250;
 constexpr uint32_t kLinkTypeRaw = 101;         // LINKTYPE_RAW, tcpdump.org/linktypes.html
 
-constexpr int64_t kMaxTimeNs = 3'600'000'000'000;
-constexpr int64_t kMaxRateBps = 1'000'000'000'000;
-
 Ipv4Address
 ServerAddress(std::size_t path)
 {
@@ -57,15 +55,6 @@ Require(bool condition, const std::string& text)
 }
 
 } // namespace
-
-void
-Validate(const std::string& link, const Direction& value)
-{
-    Require(value.delay_ns >= 0 && value.delay_ns <= kMaxTimeNs, link + ": delay must be 0 to 1 h");
-    Require(value.jitter_ns >= 0 && value.jitter_ns <= kMaxTimeNs, link + ": jitter must be 0 to 1 h");
-    Require(value.rate_bps >= 0 && value.rate_bps <= kMaxRateBps, link + ": rate must be 1 bit/s to 1 Tbit/s or none");
-    Require(value.loss >= 0 && value.loss <= 1, link + ": loss must be 0 to 1");
-}
 
 Nodes::Nodes(const Topology& topology)
     : m_seed(topology.seed),

@@ -87,7 +87,4 @@ class Nodes
     std::unordered_map<uint32_t, ns3::Ptr<ns3::PcapFileWrapper>> m_captures; // by node
 };
 
-/// Throws std::invalid_argument, which names the link, on values that ns-3 or the arithmetic cannot carry.
-void Validate(const std::string& link, const Direction& value);
-
 } // namespace cosim

@@ -7,7 +7,18 @@ from pathlib import Path
 from types import TracebackType
 
 from cosim.bridge.child import Runtime
-from cosim.bridge.messages import Closed, Connected, Delivered, Delivery, Direction, Link, Reset, Topology, Transport
+from cosim.bridge.messages import (
+    Closed,
+    Connected,
+    Delivered,
+    Delivery,
+    Direction,
+    Link,
+    LinkCounters,
+    Reset,
+    Topology,
+    Transport,
+)
 from cosim.bridge.nr_messages import NrAccess
 from cosim.network.ns3 import Ns3Network
 
@@ -132,6 +143,20 @@ class Rig:
 
     def transfer(self, connection: int, n_bytes: int, *, up: bool = True, at_ns: int | None = None) -> Delivered:
         return self.delivered(self.send(connection, n_bytes, up=up, at_ns=at_ns))
+
+    def spaced(self, count: int, gap_ns: int = 50 * MS) -> list[Delivered]:
+        """Small messages up so far apart that they never meet, from the next full second on."""
+        connection = self.open()
+        start_ns = self.now_ns // S * S + 1 * S
+        self.settle(start_ns)
+        messages = [self.send(connection, 100, wakes=False, at_ns=start_ns + i * gap_ns) for i in range(count)]
+        self.settle(start_ns + count * gap_ns + 1 * S)
+        by_message = {d.message: d for d in self.seen if isinstance(d, Delivered)}
+        return [by_message[message] for message in messages]
+
+    def link(self, name: str, *, up: bool = True) -> LinkCounters:
+        """What one direction of a link did so far."""
+        return next(entry for entry in self.net.account().links if (entry.link, entry.up) == (name, up))
 
     def connected(self, connection: int) -> Connected:
         return next(d for d in self.seen if isinstance(d, Connected) and d.connection == connection)

@@ -21,16 +21,6 @@ def serialisation_ns(n_bytes: int, rate_bps: int) -> int:
     return -(-n_bytes * 8 * S // rate_bps)
 
 
-def spaced(rig: Rig, count: int, gap_ns: int = 50 * MS) -> list[Delivered]:
-    """Small messages so far apart that they never meet."""
-    connection = rig.open()
-    rig.settle(1 * S)
-    messages = [rig.send(connection, 100, wakes=False, at_ns=1 * S + i * gap_ns) for i in range(count)]
-    rig.settle(2 * S + count * gap_ns)
-    by_message = {d.message: d for d in rig.seen if isinstance(d, Delivered)}
-    return [by_message[message] for message in messages]
-
-
 def test_small_message_takes_serialisation_and_delays_to_the_nanosecond(tmp_path: Path) -> None:
     access = link(8 * MS, 4 * MS, rate_bps=60_000_000)
     wan = link(32_500_000, rate_bps=1_000_000_000)
@@ -63,7 +53,7 @@ def test_minimum_delay_is_the_least_of_all_values(tmp_path: Path) -> None:
 
 def test_jitter_is_exponential_around_its_mean_and_never_shortens(tmp_path: Path) -> None:
     with Rig(topology(wan=link(20 * MS, jitter_ns=2 * MS)), tmp_path) as rig:
-        extra = [d.hops_ns[2] - 20 * MS for d in spaced(rig, 400)]
+        extra = [d.hops_ns[2] - 20 * MS for d in rig.spaced(400)]
     assert min(extra) >= 0
     assert mean(extra) == pytest.approx(2 * MS, rel=0.15)
     assert sum(e > 2 * MS for e in extra) / len(extra) == pytest.approx(0.368, abs=0.08)

@@ -1,0 +1,72 @@
+"""Gamma-distributed extra delay of the ns-3 links: moments and quantiles by shape, and draws that stay in step."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from statistics import mean, pvariance
+
+import pytest
+from scipy.stats import gamma
+
+from cosim.bridge.messages import Direction, GilbertElliott, Link
+from tests.fidelity.ns3_rig import MS, Rig, link, topology
+
+pytestmark = pytest.mark.ns3
+
+COUNT = 1500
+
+
+def one_way(value: Direction) -> Link:
+    """A link of the value towards the server, and of its delay alone towards the UE."""
+    return Link(value, Direction(value.delay_ns))
+
+
+def extras(directory: Path, *values: Direction) -> list[list[int]]:
+    """Delays of small messages beyond the fixed ones, by link: access, core and WAN."""
+    access, core, wan = (one_way(value) for value in values)
+    with Rig(topology(access=access, core=core, wan=wan), directory) as rig:
+        hops = [delivered.hops_ns for delivered in rig.spaced(COUNT)]
+    return [[hop[i] - value.delay_ns for hop in hops] for i, value in enumerate(values)]
+
+
+@pytest.fixture(scope="module")
+def exponential(tmp_path_factory: pytest.TempPathFactory) -> list[list[int]]:
+    value = Direction(5 * MS, jitter_ns=2 * MS)
+    return extras(tmp_path_factory.mktemp("exponential"), value, value, value)
+
+
+def test_a_shape_has_its_mean_variance_and_quantiles(tmp_path: Path, exponential: list[list[int]]) -> None:
+    shapes = (0.5, 1.0, 9.0)
+    found = extras(tmp_path, *(Direction(5 * MS, jitter_ns=2 * MS, jitter_shape=shape) for shape in shapes))
+    for shape, delays, before in zip(shapes, found, exponential, strict=True):
+        assert mean(delays) == pytest.approx(2 * MS, rel=0.1)
+        assert pvariance(delays) == pytest.approx((2 * MS) ** 2 / shape, rel=0.2)
+        # The same uniform numbers, through the other distribution's quantiles.
+        shares = [-math.expm1(-delay / (2 * MS)) for delay in before]
+        assert delays == pytest.approx(gamma.ppf(shares, shape, scale=2 * MS / shape), abs=20)
+    assert found[1] == exponential[1]
+
+
+def test_another_mean_delay_or_loss_leaves_the_draws(tmp_path: Path, exponential: list[list[int]]) -> None:
+    never_lost = GilbertElliott(0.1, 0.3, loss_bad=0.0)
+    found = extras(
+        tmp_path,
+        Direction(5 * MS, jitter_ns=1 * MS),
+        Direction(9 * MS, jitter_ns=2 * MS),
+        Direction(5 * MS, 1_000_000_000, 2 * MS, burst_loss=never_lost),
+    )
+    assert [2 * delay for delay in found[0]] == pytest.approx(exponential[0], abs=2)
+    assert found[1] == exponential[1]
+    transmission_ns = (100 + 52) * 8
+    assert [delay - transmission_ns for delay in found[2]] == exponential[2]
+
+
+def test_small_shapes_never_shorten_and_packets_never_overtake(tmp_path: Path) -> None:
+    wan = one_way(Direction(20 * MS, jitter_ns=10 * MS, jitter_shape=0.2))
+    with Rig(topology(access=link(5 * MS), wan=wan), tmp_path) as rig:
+        delivered = rig.spaced(400, gap_ns=1 * MS)
+    assert min(d.hops_ns[2] for d in delivered) >= 20 * MS
+    arrivals = [d.t_ns for d in delivered]
+    assert arrivals == sorted(arrivals)
+    assert len(set(arrivals)) < 0.5 * len(arrivals)
