@@ -179,13 +179,22 @@ def plan(scenario: ScenarioPath, set_: Settings = None) -> None:
 
 @app.command()
 def report(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Run directory.")],
-    json_: Annotated[bool, typer.Option("--json", help="Print summary.json to stdout.")] = False,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a run or of a sweep.")],
+    json_: Annotated[bool, typer.Option("--json", help="Print a run's summary.json to stdout.")] = False,
 ) -> None:
-    """Rebuild summary.json and report.html from the files of a run."""
+    """Rebuild what is made of the files of a run (summary.json, report.html) or of a sweep (tables, report.html)."""
     from cosim.results.report import write_report
     from cosim.results.summary import write_summary
+    from cosim.results.sweep_report import write_sweep_report
+    from cosim.results.sweep_store import SUMMARY_TABLE, is_sweep
+    from cosim.results.sweep_tables import write_tables
 
+    if is_sweep(directory):
+        if json_:
+            raise typer.BadParameter(f"a sweep has no summary.json; its figures are in {directory / SUMMARY_TABLE}")
+        write_tables(directory)
+        print(f"report: {write_sweep_report(directory)}")
+        return
     summary = write_summary(directory)
     path = write_report(directory, summary)
     _show(summary, path, json_=json_)

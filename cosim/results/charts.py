@@ -140,7 +140,7 @@ def waterfall(bars: Sequence[Bar]) -> str:
             if width >= 7 * len(name) + 8:
                 out.append(
                     f'<text x="{x + width / 2:.2f}" y="{middle + 4:.1f}" class="inside" text-anchor="middle" '
-                    f'fill="{_ink(colour)}">{escape(name)}</text>'
+                    f'fill="{ink(colour)}">{escape(name)}</text>'
                 )
             at_ms += ms
         words = f"{bar.total_ms:.1f} ms{bar.note}" if bar.parts_ms else bar.note
@@ -181,10 +181,10 @@ def interval(rate: float | None, low: float | None, high: float | None) -> str:
     )
 
 
-def open_svg(name: str, height: float, label: str) -> str:
-    """The start of a drawing WIDTH wide; its label is what a screen reader says."""
+def open_svg(name: str, height: float, label: str, width: float = WIDTH) -> str:
+    """The start of a drawing; its label is what a screen reader says."""
     return (
-        f'<svg class="chart {name}" viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}" '
+        f'<svg class="chart {name}" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
         f'role="img"><title>{escape(label)}</title>'
     )
 
@@ -210,7 +210,7 @@ def shorten(words: str, letters: int) -> str:
     return f"{words[: letters - 1 - end]}\u2026{words[-end:]}"
 
 
-def _ink(colour: str) -> str:
+def ink(colour: str) -> str:
     """Black or white, whichever is read better on a colour.
 
     Relative luminance, with the weights of ITU-R BT.709 and a plain square for the gamma.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import importlib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from cosim.results.store import REPORT, ResultsError
+from cosim.results.sweep_report import write_sweep_report
 from cosim.results.sweep_store import (
     RUNS_TABLE,
     SCHEMA_VERSION,
@@ -20,6 +19,7 @@ from cosim.results.sweep_store import (
     run_directory,
 )
 from cosim.results.sweep_store import Sweep as StoredSweep
+from cosim.results.sweep_tables import write_tables
 from cosim.scenario.load import Loaded
 from cosim.sweep.base import Executor, Outcome, RunTask
 from cosim.sweep.directory import refuse_change, run_state
@@ -149,11 +149,8 @@ def make_tables(directory: Path, points: Iterable[SweptPoint], *, changed: bool,
     """Make the tables and the report, unless nothing changed and those that are there are the latest."""
     if not changed and _up_to_date(directory, points):
         return
-    for module, function in (("sweep_tables", "write_tables"), ("sweep_report", "write_sweep_report")):
-        with contextlib.suppress(ModuleNotFoundError):  # Until both are there.
-            made = getattr(importlib.import_module(f"cosim.results.{module}"), function)(directory)
-            if isinstance(made, Path):
-                say(f"report: {made}")
+    write_tables(directory)
+    say(f"report: {write_sweep_report(directory)}")
 
 
 def _up_to_date(directory: Path, points: Iterable[SweptPoint]) -> bool:

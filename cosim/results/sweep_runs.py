@@ -1,0 +1,112 @@
+"""The runs of a sweep as its report needs them: how each ended, and the few figures that its charts draw."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from cosim.results.manifest import mapping
+from cosim.results.qualifiers import headline
+from cosim.results.store import FAILURE, REPORT
+from cosim.results.sweep_store import Sweep, read_run_summary, run_directory
+
+State = Literal["VALID", "INVALID", "failed", "missing"]
+STATES: tuple[State, ...] = ("VALID", "INVALID", "failed", "missing")
+
+_VARYING = re.compile(r"[-+]?\d[\d.,]*")
+
+
+@dataclass(frozen=True, slots=True)
+class RunTier:
+    """A tier in one run; `n` are its counted requests, `completed` the ok ones, `offered` requests per second."""
+
+    n: int
+    completed: int
+    offered: float | None
+    parts_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run; `reasons` say why it is INVALID or has failed. `steps` is what they are if not all were executed."""
+
+    point: int
+    number: int
+    state: State
+    reasons: tuple[str, ...] = ()
+    has_report: bool = False
+    steps: str = ""
+    qualifiers: tuple[str, ...] = ()
+    clock: str = ""
+    loops: tuple[str, ...] = ()
+    tiers: dict[str, RunTier] = field(default_factory=dict)
+    deadlines_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Reasons of runs that differ in numbers only: the first as it is, and the runs that have one of them."""
+
+    text: str
+    runs: list[Run]
+
+
+def read_runs(directory: Path, sweep: Sweep) -> Iterator[Run]:
+    """Every run that the sweep is to have, in order of point and number."""
+    for point in sweep.points:
+        for number in range(len(sweep.seeds)):
+            yield _run(run_directory(directory, point.slug, number), point.index, number)
+
+
+def grouped(runs: Iterable[Run]) -> list[Reason]:
+    """The reasons of runs, those of most runs first."""
+    found: dict[str, Reason] = {}
+    for run in runs:
+        for text in run.reasons:
+            group = found.setdefault(_VARYING.sub("#", text), Reason(text, []))
+            if not group.runs or group.runs[-1] is not run:
+                group.runs.append(run)
+    return sorted(found.values(), key=lambda reason: -len(reason.runs))
+
+
+def _run(directory: Path, point: int, number: int) -> Run:
+    summary = read_run_summary(directory)
+    if summary is None:
+        failure = _failure(directory)
+        return Run(point, number, "missing") if failure is None else Run(point, number, "failed", (failure,))
+    tiers: dict[str, dict[str, Any]] = summary["tiers"]
+    return Run(
+        point,
+        number,
+        "VALID" if summary["verdict"] == "VALID" else "INVALID",
+        tuple(summary["reasons"]),
+        (directory / REPORT).is_file(),
+        headline(tiers),
+        tuple(summary["qualifiers"]),
+        str(summary["clock"]),
+        tuple(sorted(set(summary["loop"].values()))),
+        {name: _tier(tier) for name, tier in tiers.items()},
+        {row["class"]: row["deadline_ms"] for row in summary["sla"]},
+    )
+
+
+def _tier(tier: dict[str, Any]) -> RunTier:
+    n, duration_s = tier["n"], tier["duration_s"]
+    return RunTier(n, tier["completed"], n / duration_s if duration_s else None, tier["parts_ms"])
+
+
+def _failure(directory: Path) -> str | None:
+    """What failure.json says, None without one."""
+    try:
+        content = msgspec.json.decode((directory / FAILURE).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        return f"{FAILURE} cannot be read: {error}"
+    said = mapping(content)
+    return str(said.get("text") or said.get("error") or "failed").strip()
