@@ -1,0 +1,171 @@
+"""Service capacity: the largest load at which a share of requests still meets its deadline, and how sure that is.
+
+Definition: the largest arrival rate at which a given share of jobs is done within a delay budget (arXiv 2504.16529,
+"service capacity"). Here a load meets the objective if the lower end of the interval of its hit rate over seeds does,
+and so does every smaller load that was tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from statistics import fmean, stdev
+from typing import Any
+
+from cosim.results.statistics import CONFIDENCE
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What the runs of one load measured, by run; a run without an answer has latency None."""
+
+    load: float
+    hit_rates: tuple[float, ...]
+    requests_per_s: tuple[float, ...]
+    mean_e2el_ms: tuple[float | None, ...]
+
+    @property
+    def runs(self) -> int:
+        """How many seeds were run."""
+        return len(self.hit_rates)
+
+    @property
+    def mean(self) -> float:
+        """Mean hit rate over seeds."""
+        return fmean(self.hit_rates)
+
+    @property
+    def low(self) -> float | None:
+        """Lower end of the interval of the mean (Student's t over seeds), at least 0; None with one seed."""
+        return None if self.runs < 2 else max(0.0, self.mean - self._half_width())
+
+    @property
+    def high(self) -> float | None:
+        """Upper end of the interval of the mean, at most 1; None with one seed."""
+        return None if self.runs < 2 else min(1.0, self.mean + self._half_width())
+
+    @property
+    def low_of_repetition(self) -> float | None:
+        """What `low` of as many runs with other seeds is expected to be at least.
+
+        The two means differ by a normal variable of sqrt(2) times one mean's standard error, so the bound lies
+        sqrt(2) half widths further down; the t factor is that of the interval itself.
+        """
+        return None if self.runs < 2 else max(0.0, self.mean - (1 + sqrt(2)) * self._half_width())
+
+    @property
+    def power(self) -> float | None:
+        """Throughput over latency, (requests/s) / s: its largest value is at the knee.
+
+        Source: L. Kleinrock, Power and deterministic rules of thumb for probabilistic problems in computer
+        communications, ICC 1979.
+        """
+        latencies_ms = [value for value in self.mean_e2el_ms if value is not None]
+        return fmean(self.requests_per_s) / (fmean(latencies_ms) / 1e3) if latencies_ms else None
+
+    def hopeless(self, target: float, seeds: int) -> bool:
+        """Whether the mean stays below a target even if every run that is left hits all."""
+        return (sum(self.hit_rates) + seeds - self.runs) / seeds < target
+
+    def meets(self, target: float) -> bool:
+        """Whether the lower end of the interval reaches a target."""
+        return self.low is not None and self.low >= target
+
+    def _half_width(self) -> float:
+        from scipy.stats import t
+
+        factor = float(t.ppf(0.5 + CONFIDENCE / 2, self.runs - 1))
+        return factor * stdev(self.hit_rates) / sqrt(self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The estimate. `load`: None if no load that was tried meets the target.
+
+    `low`, `high`: a search with other seeds is expected to end between them; None where the range that was searched
+    does not bound it. `knee`: the load of largest power. `beyond`: the largest load of the range meets the target, so
+    the capacity is at least that. `above`: loads beyond it that meet the target all the same: the curve is no descent.
+    """
+
+    load: float | None
+    low: float | None
+    high: float | None
+    knee: float | None
+    beyond: bool
+    above: tuple[float, ...] = ()
+
+
+@dataclass(slots=True)
+class Curve:
+    """Results by load, and what they say of the capacity."""
+
+    target: float
+    step: float
+    results: dict[float, LoadResult] = field(default_factory=dict)
+
+    def add(self, result: LoadResult) -> None:
+        """Take in a load's runs; a later call for the same load replaces the earlier."""
+        self.results[result.load] = result
+
+    def in_order(self) -> list[LoadResult]:
+        """Results by rising load."""
+        return [self.results[load] for load in sorted(self.results)]
+
+    def largest_met(self) -> float | None:
+        """The largest load below the first that misses the target; None if the smallest misses it."""
+        missed = self.smallest_missed()
+        return max((load for load in self.results if missed is None or load < missed), default=None)
+
+    def smallest_missed(self) -> float | None:
+        """The smallest load that misses the target."""
+        return min((load for load, result in self.results.items() if not result.meets(self.target)), default=None)
+
+    def lower_end(self) -> float | None:
+        """The largest load at which a repetition is expected to meet the target too; None if none was tried."""
+        met = self.largest_met()
+        sure = [load for load, result in self.results.items() if (result.low_of_repetition or 0.0) >= self.target]
+        return max((load for load in sure if met is not None and load <= met), default=None)
+
+    def upper_end(self) -> float | None:
+        """The smallest load beyond the capacity whose whole interval lies below the target; None if none was tried."""
+        met = self.largest_met() or 0.0
+        below = [
+            load for load, result in self.results.items() if (result.high if result.runs > 1 else 1.0) < self.target
+        ]
+        return min((load for load in below if load > met), default=None)
+
+    def estimate(self) -> Capacity:
+        """The capacity with the interval in which a search with other seeds is expected to end.
+
+        Neither end is nearer than one step, the resolution of the search.
+        """
+        load, missed = self.largest_met(), self.smallest_missed()
+        if load is None:
+            return Capacity(None, None, None, self._knee(), beyond=False)
+        low, high = self.lower_end(), self.upper_end()
+        above = sorted(value for value, result in self.results.items() if value > load and result.meets(self.target))
+        return Capacity(
+            load,
+            None if low is None else min(low, load - self.step),
+            None if high is None or missed is None else max(high - self.step, load + self.step),
+            self._knee(),
+            beyond=missed is None,
+            above=tuple(above),
+        )
+
+    def _knee(self) -> float | None:
+        powers = [(result.power, result.load) for result in self.in_order() if result.power is not None]
+        return max(powers, key=lambda pair: (pair[0], -pair[1]))[1] if powers else None
+
+
+def result_of(load: float, summaries: Sequence[dict[str, Any]], tier: str, sla_class: str) -> LoadResult:
+    """A load's result from the summaries of its runs; runs without counted requests of the tier hit nothing."""
+    hit_rates, rates, latencies = [], [], []
+    for summary in summaries:
+        row = next((row for row in summary["sla"] if row["tier"] == tier and row["class"] == sla_class), None)
+        of_tier = summary["tiers"].get(tier) or {}
+        hit_rates.append(float(row["sla_hit_rate"] or 0.0) if row else 0.0)
+        rates.append(float(of_tier.get("request_throughput") or 0.0))
+        latencies.append(of_tier.get("mean_e2el_ms"))
+    return LoadResult(load, tuple(hit_rates), tuple(rates), tuple(latencies))

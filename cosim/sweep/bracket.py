@@ -1,0 +1,60 @@
+"""Which load a capacity search tries next: from below by doubling, then by halving what lies between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cosim.results.capacity import Curve
+
+# Loads tried on each side of the capacity to bound its interval.
+MOST_NEIGHBOURS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """The range of loads that is searched, and the resolution: loads are `low` + k * `step`, at most `high`."""
+
+    low: float
+    high: float
+    step: float
+
+    def next_load(self, curve: Curve) -> float | None:
+        """The next load to try; None when the capacity and both ends of its interval are settled, or cannot be."""
+        if not curve.results:
+            return self.low
+        return self._between(curve) or self._below(curve) or self._above(curve)
+
+    def _between(self, curve: Curve) -> float | None:
+        met, missed = curve.largest_met(), curve.smallest_missed()
+        if met is None:
+            return None
+        if missed is None:
+            doubled = self._on_grid(2 * met)
+            return doubled if met < doubled else None
+        middle = self._on_grid((met + missed) / 2)
+        return middle if met < middle < missed else None
+
+    def _below(self, curve: Curve) -> float | None:
+        """A load below the capacity, until one is sure to be met by a repetition."""
+        met = curve.largest_met()
+        if met is None or curve.lower_end() is not None:
+            return None
+        return self._untried([met - k * self.step for k in range(1, MOST_NEIGHBOURS + 1)], curve)
+
+    def _above(self, curve: Curve) -> float | None:
+        """A load beyond the capacity, until the whole interval of one misses."""
+        met, missed = curve.largest_met(), curve.smallest_missed()
+        if met is None or missed is None:
+            return None
+        end = curve.upper_end()
+        steps = range(1, MOST_NEIGHBOURS + 1)
+        loads = [load for load in (met + k * self.step for k in steps) if end is None or load < end]
+        return self._untried(loads, curve)
+
+    def _untried(self, loads: list[float], curve: Curve) -> float | None:
+        grid = [self._on_grid(load) for load in loads]
+        return next((load for load in grid if load not in curve.results), None)
+
+    def _on_grid(self, load: float) -> float:
+        steps = round((min(max(load, self.low), self.high) - self.low) / self.step)
+        return min(self.low + steps * self.step, self.high)

@@ -1,0 +1,131 @@
+"""Service capacity: what a curve of hit rates over load says, and which load a search tries next."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import t as student
+
+from cosim.results.capacity import Curve, LoadResult, result_of
+from cosim.sweep.bracket import Bracket
+
+TARGET = 0.95
+
+
+def result(load: float, *hit_rates: float, latency_ms: float | None = 100.0) -> LoadResult:
+    n = len(hit_rates)
+    return LoadResult(load, hit_rates, (2.0 * load,) * n, (latency_ms,) * n)
+
+
+def curve(*results: LoadResult, target: float = TARGET) -> Curve:
+    made = Curve(target, 1)
+    for one in results:
+        made.add(one)
+    return made
+
+
+def all_hit(load: float) -> LoadResult:
+    return result(load, 1.0, 1.0, 1.0)
+
+
+def none_hit(load: float) -> LoadResult:
+    return result(load, 0.1, 0.1, 0.1)
+
+
+def searched(bracket: Bracket, knee: float, spread: float = 0.0) -> tuple[Curve, list[float]]:
+    """The loads that a search tries where hit rates fall from 1 to 0 at a knee."""
+    found, tried = Curve(TARGET, bracket.step), []
+    while (load := bracket.next_load(found)) is not None:
+        tried.append(load)
+        middle = 1 / (1 + math.exp(min(50.0, 4 * (load - knee))))
+        found.add(result(load, max(0.0, middle - spread), middle, min(1.0, middle + spread)))
+    return found, tried
+
+
+def test_the_interval_over_seeds_is_students() -> None:
+    one = result(4, 0.90, 0.96, 1.0)
+    half = student.ppf(0.975, 2) * 0.0503322295684717 / math.sqrt(3)
+    assert one.mean == pytest.approx(0.9533333)
+    assert one.low == pytest.approx(one.mean - half)
+    assert one.high == 1.0
+    assert one.low_of_repetition == pytest.approx(one.mean - (1 + math.sqrt(2)) * half)
+
+
+def test_one_seed_has_no_interval_and_meets_nothing() -> None:
+    assert result(1, 1.0).low is None
+    assert not result(1, 1.0).meets(0.5)
+
+
+def test_the_lower_end_and_not_the_mean_has_to_meet_the_target() -> None:
+    assert not result(4, 0.90, 1.0, 1.0).meets(TARGET)
+    assert curve(all_hit(3), result(4, 0.90, 1.0, 1.0)).estimate().load == 3
+
+
+def test_a_repetition_is_expected_within_the_interval_which_is_no_narrower_than_a_step() -> None:
+    found = curve(all_hit(3), all_hit(4), none_hit(5)).estimate()
+    assert (found.low, found.load, found.high, found.beyond) == (3, 4, 5, False)
+
+
+def test_a_load_that_a_repetition_may_miss_is_not_the_lower_end() -> None:
+    nearly = result(4, 0.979, 0.985, 0.992)
+    assert nearly.meets(TARGET)
+    assert curve(all_hit(2), nearly, none_hit(5)).estimate().low == 2
+
+
+def test_a_range_that_bounds_nothing_says_so() -> None:
+    beyond = curve(all_hit(1), all_hit(2)).estimate()
+    assert (beyond.load, beyond.high, beyond.beyond) == (2, None, True)
+    none = curve(none_hit(1)).estimate()
+    assert (none.load, none.low, none.high) == (None, None, None)
+
+
+def test_loads_beyond_the_first_miss_do_not_count_but_are_named() -> None:
+    found = curve(all_hit(1), none_hit(2), all_hit(3)).estimate()
+    assert (found.load, found.above) == (1, (3,))
+
+
+def test_the_knee_has_the_largest_throughput_per_latency() -> None:
+    rising = [result(load, 1.0, 1.0, latency_ms=100 + 2.0 ** (load - 4)) for load in (1, 4, 8, 12)]
+    assert curve(*rising).estimate().knee == 8
+    assert curve(result(1, 0.0, 0.0, latency_ms=None)).estimate().knee is None
+
+
+def test_runs_that_are_left_cannot_mend_a_hopeless_load() -> None:
+    assert result(8, 0.70).hopeless(TARGET, 5)
+    assert not result(8, 0.80).hopeless(TARGET, 5)
+
+
+def test_a_run_without_answers_hits_nothing() -> None:
+    summary = {
+        "sla": [{"tier": "edge", "class": "premium", "sla_hit_rate": None}],
+        "tiers": {"edge": {"request_throughput": None, "mean_e2el_ms": None}},
+    }
+    one = result_of(2, [summary, {"sla": [], "tiers": {}}], "edge", "premium")
+    assert one == LoadResult(2, (0.0, 0.0), (0.0, 0.0), (None, None))
+
+
+def test_it_doubles_then_halves_then_looks_around() -> None:
+    found, tried = searched(Bracket(1, 64, 1), knee=11.5)
+    assert tried == [1, 2, 4, 8, 16, 12, 10, 11]
+    estimate = found.estimate()
+    assert (estimate.low, estimate.load, estimate.high) == (9, 10, 11)
+
+
+def test_it_stays_inside_the_range() -> None:
+    assert searched(Bracket(3, 20, 1), knee=40.0)[1] == [3, 6, 12, 20]
+    assert searched(Bracket(3, 20, 1), knee=1.0)[1] == [3]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.5, 80), st.integers(1, 5), st.integers(6, 70), st.floats(0, 0.05))
+def test_a_search_ends_and_tries_no_load_twice(knee: float, low: int, high: int, spread: float) -> None:
+    found, tried = searched(Bracket(low, high, 1), knee, spread)
+    assert len(tried) == len(set(tried)) <= 25
+    estimate = found.estimate()
+    if estimate.load is not None and estimate.low is not None:
+        assert estimate.low < estimate.load
+    if estimate.load is not None and estimate.high is not None:
+        assert estimate.load < estimate.high
