@@ -130,9 +130,7 @@ class Curve:
     def upper_end(self) -> float | None:
         """The smallest load beyond the capacity whose whole interval lies below the target; None if none was tried."""
         met = self.largest_met() or 0.0
-        below = [
-            load for load, result in self.results.items() if (result.high if result.runs > 1 else 1.0) < self.target
-        ]
+        below = [load for load, one in self.results.items() if one.high is not None and one.high < self.target]
         return min((load for load in below if load > met), default=None)
 
     def estimate(self) -> Capacity:
