@@ -10,25 +10,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import sqrt
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
-from cosim.results.statistics import CONFIDENCE
+from cosim.results.statistics import Interval, share_interval
 
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What the runs of one load measured, by run; a run without an answer has latency None."""
+    """What the runs of one load measured, by run: judged requests, those that met the deadline, throughput, latency.
+
+    A run without an answer has latency None.
+    """
 
     load: float
-    hit_rates: tuple[float, ...]
+    hits: tuple[int, ...]
+    counts: tuple[int, ...]
     requests_per_s: tuple[float, ...]
     mean_e2el_ms: tuple[float | None, ...]
 
     @property
     def runs(self) -> int:
         """How many seeds were run."""
-        return len(self.hit_rates)
+        return len(self.hits)
+
+    @property
+    def hit_rates(self) -> list[float]:
+        """The share of each run; a run that judged no request hit nothing."""
+        return [hits / n if n else 0.0 for hits, n in zip(self.hits, self.counts, strict=True)]
 
     @property
     def mean(self) -> float:
@@ -36,23 +45,21 @@ class LoadResult:
         return fmean(self.hit_rates)
 
     @property
-    def low(self) -> float | None:
-        """Lower end of the interval of the mean (Student's t over seeds), at least 0; None with one seed."""
-        return None if self.runs < 2 else max(0.0, self.mean - self._half_width())
-
-    @property
-    def high(self) -> float | None:
-        """Upper end of the interval of the mean, at most 1; None with one seed."""
-        return None if self.runs < 2 else min(1.0, self.mean + self._half_width())
+    def interval(self) -> Interval:
+        """Of the mean over seeds; unbounded with one seed."""
+        return share_interval(self.hits, self.counts)
 
     @property
     def low_of_repetition(self) -> float | None:
-        """What `low` of as many runs with other seeds is expected to be at least.
+        """What the lower end of as many runs with other seeds is expected to be at least.
 
         The two means differ by a normal variable of sqrt(2) times one mean's standard error, so the bound lies
-        sqrt(2) half widths further down; the t factor is that of the interval itself.
+        sqrt(2) half widths further down. Runs that do not differ show no standard error: then it is the lower end.
         """
-        return None if self.runs < 2 else max(0.0, self.mean - (1 + sqrt(2)) * self._half_width())
+        low = self.interval.low
+        if low is None or len(set(self.hit_rates)) == 1:
+            return low
+        return max(0.0, low - sqrt(2) * (self.mean - low))
 
     @property
     def power(self) -> float | None:
@@ -70,13 +77,8 @@ class LoadResult:
 
     def meets(self, target: float) -> bool:
         """Whether the lower end of the interval reaches a target."""
-        return self.low is not None and self.low >= target
-
-    def _half_width(self) -> float:
-        from scipy.stats import t
-
-        factor = float(t.ppf(0.5 + CONFIDENCE / 2, self.runs - 1))
-        return factor * stdev(self.hit_rates) / sqrt(self.runs)
+        low = self.interval.low
+        return low is not None and low >= target
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,9 @@ class Curve:
     def upper_end(self) -> float | None:
         """The smallest load beyond the capacity whose whole interval lies below the target; None if none was tried."""
         met = self.largest_met() or 0.0
-        below = [load for load, one in self.results.items() if one.high is not None and one.high < self.target]
+        below = [
+            load for load, one in self.results.items() if (high := one.interval.high) is not None and high < self.target
+        ]
         return min((load for load in below if load > met), default=None)
 
     def estimate(self) -> Capacity:
@@ -159,11 +163,12 @@ class Curve:
 
 def result_of(load: float, summaries: Sequence[dict[str, Any]], tier: str, sla_class: str) -> LoadResult:
     """A load's result from the summaries of its runs; runs without counted requests of the tier hit nothing."""
-    hit_rates, rates, latencies = [], [], []
+    hits, counts, rates, latencies = [], [], [], []
     for summary in summaries:
         row = next((row for row in summary["sla"] if row["tier"] == tier and row["class"] == sla_class), None)
         of_tier = summary["tiers"].get(tier) or {}
-        hit_rates.append(float(row["sla_hit_rate"] or 0.0) if row else 0.0)
+        hits.append(int(row["hits"]) if row else 0)
+        counts.append(int(row["n"]) if row else 0)
         rates.append(float(of_tier.get("request_throughput") or 0.0))
         latencies.append(of_tier.get("mean_e2el_ms"))
-    return LoadResult(load, tuple(hit_rates), tuple(rates), tuple(latencies))
+    return LoadResult(load, tuple(hits), tuple(counts), tuple(rates), tuple(latencies))

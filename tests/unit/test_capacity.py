@@ -17,7 +17,8 @@ TARGET = 0.95
 
 def result(load: float, *hit_rates: float, latency_ms: float | None = 100.0) -> LoadResult:
     n = len(hit_rates)
-    return LoadResult(load, hit_rates, (2.0 * load,) * n, (latency_ms,) * n)
+    hits = tuple(round(1000 * rate) for rate in hit_rates)
+    return LoadResult(load, hits, (1000,) * n, (2.0 * load,) * n, (latency_ms,) * n)
 
 
 def curve(*results: LoadResult, target: float = TARGET) -> Curve:
@@ -49,13 +50,19 @@ def test_the_interval_over_seeds_is_students() -> None:
     one = result(4, 0.90, 0.96, 1.0)
     half = student.ppf(0.975, 2) * 0.0503322295684717 / math.sqrt(3)
     assert one.mean == pytest.approx(0.9533333)
-    assert one.low == pytest.approx(one.mean - half)
-    assert one.high == 1.0
+    assert one.interval == (pytest.approx(one.mean - half), 1.0)
     assert one.low_of_repetition == pytest.approx(one.mean - (1 + math.sqrt(2)) * half)
 
 
+def test_runs_that_do_not_differ_are_bounded_by_the_number_of_their_requests() -> None:
+    assert all_hit(4).interval.low == pytest.approx(0.9987, abs=1e-4)
+    assert all_hit(4).low_of_repetition == all_hit(4).interval.low
+    few = LoadResult(4, (10, 10, 10), (10, 10, 10), (1.0,) * 3, (1.0,) * 3)
+    assert not few.meets(TARGET)
+
+
 def test_one_seed_has_no_interval_and_meets_nothing() -> None:
-    assert result(1, 1.0).low is None
+    assert result(1, 1.0).interval == (None, None)
     assert not result(1, 1.0).meets(0.5)
 
 
@@ -100,11 +107,12 @@ def test_runs_that_are_left_cannot_mend_a_hopeless_load() -> None:
 
 def test_a_run_without_answers_hits_nothing() -> None:
     summary = {
-        "sla": [{"tier": "edge", "class": "premium", "sla_hit_rate": None}],
+        "sla": [{"tier": "edge", "class": "premium", "hits": 0, "n": 0}],
         "tiers": {"edge": {"request_throughput": None, "mean_e2el_ms": None}},
     }
     one = result_of(2, [summary, {"sla": [], "tiers": {}}], "edge", "premium")
-    assert one == LoadResult(2, (0.0, 0.0), (0.0, 0.0), (None, None))
+    assert one == LoadResult(2, (0, 0), (0, 0), (0.0, 0.0), (None, None))
+    assert one.hit_rates == [0.0, 0.0]
 
 
 def test_it_doubles_then_halves_then_looks_around() -> None:
