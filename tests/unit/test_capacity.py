@@ -50,7 +50,8 @@ def test_the_interval_over_seeds_is_students() -> None:
     one = result(4, 0.90, 0.96, 1.0)
     half = student.ppf(0.975, 2) * 0.0503322295684717 / math.sqrt(3)
     assert one.mean == pytest.approx(0.9533333)
-    assert one.interval == (pytest.approx(one.mean - half), 1.0)
+    assert one.interval.low == pytest.approx(one.mean - half)
+    assert one.interval.high == 1.0
     assert one.low_of_repetition == pytest.approx(one.mean - (1 + math.sqrt(2)) * half)
 
 
