@@ -71,10 +71,6 @@ class LoadResult:
         latencies_ms = [value for value in self.mean_e2el_ms if value is not None]
         return fmean(self.requests_per_s) / (fmean(latencies_ms) / 1e3) if latencies_ms else None
 
-    def hopeless(self, target: float, seeds: int) -> bool:
-        """Whether the mean stays below a target even if every run that is left hits all."""
-        return (sum(self.hit_rates) + seeds - self.runs) / seeds < target
-
     def meets(self, target: float) -> bool:
         """Whether the lower end of the interval reaches a target."""
         low = self.interval.low

@@ -101,11 +101,6 @@ def test_the_knee_has_the_largest_throughput_per_latency() -> None:
     assert curve(result(1, 0.0, 0.0, latency_ms=None)).estimate().knee is None
 
 
-def test_runs_that_are_left_cannot_mend_a_hopeless_load() -> None:
-    assert result(8, 0.70).hopeless(TARGET, 5)
-    assert not result(8, 0.80).hopeless(TARGET, 5)
-
-
 def test_a_run_without_answers_hits_nothing() -> None:
     summary = {
         "sla": [{"tier": "edge", "class": "premium", "hits": 0, "n": 0}],
