@@ -16,6 +16,7 @@ import typer
 from cosim import __version__
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.signals import TerminatedError, first_signal_raises
+from cosim.sweep.capacity_command import capacity
 from cosim.sweep.command_line import sweep_app
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(sweep_app, name="sweep", help="Run every point of a scenario's sweep.")
+app.command()(capacity)
 
 ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario file (YAML).")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=V", help="Give a key another value.")]

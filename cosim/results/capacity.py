@@ -1,8 +1,7 @@
 """Service capacity: the largest load at which a share of requests still meets its deadline, and how sure that is.
 
 Definition: the largest arrival rate at which a given share of jobs is done within a delay budget (arXiv 2504.16529,
-"service capacity"). Here a load meets the objective if the lower end of the interval of its hit rate over seeds does,
-and so does every smaller load that was tried.
+"service capacity"). Here a load meets the objective if the lower end of the interval of its hit rate over seeds does.
 """
 
 from __future__ import annotations
@@ -76,6 +75,11 @@ class LoadResult:
         low = self.interval.low
         return low is not None and low >= target
 
+    def misses(self, target: float) -> bool:
+        """Whether the upper end of the interval stays below a target."""
+        high = self.interval.high
+        return high is not None and high < target
+
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
@@ -111,13 +115,19 @@ class Curve:
         return [self.results[load] for load in sorted(self.results)]
 
     def largest_met(self) -> float | None:
-        """The largest load below the first that misses the target; None if the smallest misses it."""
-        missed = self.smallest_missed()
-        return max((load for load in self.results if missed is None or load < missed), default=None)
+        """The largest load that meets the target, below the first whose whole interval misses it."""
+        clear = self.smallest_clear_miss()
+        met = [load for load, result in self.results.items() if result.meets(self.target)]
+        return max((load for load in met if clear is None or load < clear), default=None)
 
     def smallest_missed(self) -> float | None:
-        """The smallest load that misses the target."""
-        return min((load for load, result in self.results.items() if not result.meets(self.target)), default=None)
+        """The smallest load beyond the largest that meets the target; whether its interval reaches it or not."""
+        met = self.largest_met()
+        return None if met is None else min((load for load in self.results if load > met), default=None)
+
+    def smallest_clear_miss(self) -> float | None:
+        """The smallest load whose whole interval lies below the target: with fewer requests a load is undecided."""
+        return min((load for load, result in self.results.items() if result.misses(self.target)), default=None)
 
     def lower_end(self) -> float | None:
         """The largest load at which a repetition is expected to meet the target too; None if none was tried."""
@@ -125,30 +135,22 @@ class Curve:
         sure = [load for load, result in self.results.items() if (result.low_of_repetition or 0.0) >= self.target]
         return max((load for load in sure if met is not None and load <= met), default=None)
 
-    def upper_end(self) -> float | None:
-        """The smallest load beyond the capacity whose whole interval lies below the target; None if none was tried."""
-        met = self.largest_met() or 0.0
-        below = [
-            load for load, one in self.results.items() if (high := one.interval.high) is not None and high < self.target
-        ]
-        return min((load for load in below if load > met), default=None)
-
     def estimate(self) -> Capacity:
         """The capacity with the interval in which a search with other seeds is expected to end.
 
         Neither end is nearer than one step, the resolution of the search.
         """
-        load, missed = self.largest_met(), self.smallest_missed()
+        load, clear = self.largest_met(), self.smallest_clear_miss()
         if load is None:
             return Capacity(None, None, None, self._knee(), beyond=False)
-        low, high = self.lower_end(), self.upper_end()
+        low = self.lower_end()
         above = sorted(value for value, result in self.results.items() if value > load and result.meets(self.target))
         return Capacity(
             load,
             None if low is None else min(low, load - self.step),
-            None if high is None or missed is None else max(high - self.step, load + self.step),
+            None if clear is None else max(clear - self.step, load + self.step),
             self._knee(),
-            beyond=missed is None,
+            beyond=self.smallest_missed() is None,
             above=tuple(above),
         )
 

@@ -1,4 +1,4 @@
-"""Which load a capacity search tries next: from below by doubling, then by halving what lies between."""
+"""Which load a capacity search tries next: by doubling, by halving what lies between, then around what was found."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ class Bracket:
         """The next load to try; None when the capacity and both ends of its interval are settled, or cannot be."""
         if not curve.results:
             return self.low
-        return self._between(curve) or self._below(curve) or self._above(curve)
+        return self._further(curve) or self._between(curve) or self._below(curve) or self._above(curve)
+
+    def _further(self, curve: Curve) -> float | None:
+        """Twice the largest load, until one clearly misses the target."""
+        largest = max(curve.results)
+        doubled = self._on_grid(2 * largest)
+        return doubled if curve.smallest_clear_miss() is None and largest < doubled else None
 
     def _between(self, curve: Curve) -> float | None:
         met, missed = curve.largest_met(), curve.smallest_missed()
-        if met is None:
+        if met is None or missed is None:
             return None
-        if missed is None:
-            doubled = self._on_grid(2 * met)
-            return doubled if met < doubled else None
         middle = self._on_grid((met + missed) / 2)
         return middle if met < middle < missed else None
 
@@ -42,14 +45,12 @@ class Bracket:
         return self._untried([met - k * self.step for k in range(1, MOST_NEIGHBOURS + 1)], curve)
 
     def _above(self, curve: Curve) -> float | None:
-        """A load beyond the capacity, until the whole interval of one misses."""
-        met, missed = curve.largest_met(), curve.smallest_missed()
-        if met is None or missed is None:
+        """A load beyond the capacity, until one clearly misses the target."""
+        met, clear = curve.largest_met(), curve.smallest_clear_miss()
+        if met is None or clear is None:
             return None
-        end = curve.upper_end()
-        steps = range(1, MOST_NEIGHBOURS + 1)
-        loads = [load for load in (met + k * self.step for k in steps) if end is None or load < end]
-        return self._untried(loads, curve)
+        loads = [met + k * self.step for k in range(1, MOST_NEIGHBOURS + 1)]
+        return self._untried([load for load in loads if load < clear], curve)
 
     def _untried(self, loads: list[float], curve: Curve) -> float | None:
         grid = [self._on_grid(load) for load in loads]

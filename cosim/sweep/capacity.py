@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 from cosim.results.capacity import Curve, LoadResult, result_of
 from cosim.results.store import write_atomic
-from cosim.results.sweep_store import read_run_summary, run_directory
+from cosim.results.sweep_store import SweptPoint, read_run_summary, run_directory
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.load import Loaded
 from cosim.sweep.base import Executor
 from cosim.sweep.bracket import Bracket
-from cosim.sweep.directory import run_state
-from cosim.sweep.driver import OnFailure, SweepFailedError, carry_out_sweep, work_of
-from cosim.sweep.progress import SweepProgress
+from cosim.sweep.directory import run_state, write_sweep
+from cosim.sweep.driver import SweepFailedError, Work, carry_out_sweep, work_of
+from cosim.sweep.progress import SweepProgress, Tally
 
 CAPACITY = "capacity.json"
 SCHEMA_VERSION = 1
@@ -66,6 +66,20 @@ class Question:
     runs: int
 
 
+@dataclass(slots=True)
+class Findings:
+    """The curve so far, and by load why runs of it are INVALID."""
+
+    curve: Curve
+    invalid: dict[float, list[str]] = field(default_factory=dict)  # a reason for each run that is
+
+    def add(self, result: LoadResult, reasons: list[str]) -> None:
+        """Take in a load."""
+        self.curve.add(result)
+        if reasons:
+            self.invalid[result.load] = reasons
+
+
 def question(
     loaded: Loaded,
     *,
@@ -81,7 +95,9 @@ def question(
     """Check what is asked against a scenario. Raises ScenarioError, which names the flag."""
     scenario = loaded.scenario
     if sla_class not in scenario.sla:
-        raise _wrong("--class", f"no SLA class {sla_class!r}", f"allowed: {', '.join(scenario.sla) or 'none is defined'}")
+        raise _wrong(
+            "--class", f"no SLA class {sla_class!r}", f"allowed: {', '.join(scenario.sla) or 'none is defined'}"
+        )
     asked = list(dict.fromkeys(name for group in scenario.clients for name in group.tiers))
     if tier is None and len(asked) > 1:
         raise _wrong("--tier", "is needed, since clients ask several tiers", f"allowed: {', '.join(asked)}")
@@ -95,7 +111,7 @@ def question(
     load = Load(None) if isinstance(value, int) else Load(_QUANTITY.fullmatch(value)[2].strip())  # type: ignore[index]
     own = Decimal(value) if isinstance(value, int) else Decimal(_QUANTITY.fullmatch(value)[1])  # type: ignore[index]
     if load.unit is None:
-        smallest, resolution, largest = 1.0, 1.0, float(max(MOST_COUNT, MOST_TIMES * own))
+        smallest, resolution, largest = 1.0, 1.0, max(float(MOST_COUNT), float(MOST_TIMES * own))
     else:
         smallest = resolution = float(own * LEAST_SHARE)
         largest = float(own * MOST_TIMES)
@@ -131,41 +147,61 @@ def search(
     *,
     load_sweep: Callable[[dict[str, Any]], Loaded],
     executor: Executor,
-    progress: Callable[[int], SweepProgress],
-) -> tuple[Curve, list[str]]:
-    """Run loads until the capacity is settled; returns the curve and what was INVALID, load by load.
+    progress: Callable[[Tally], SweepProgress],
+    say: Callable[[str], None],
+) -> tuple[Findings, list[SweptPoint]]:
+    """Run loads until the capacity is settled.
 
     `load_sweep`: the scenario with a `sweep` section. Runs that the directory holds already are not repeated. Raises
-    SweepFailedError if a run failed.
+    SweepFailedError if a run failed, KeyboardInterrupt and TerminatedError.
     """
-    curve = Curve(asked.target, asked.bracket.step)
+    findings = Findings(Curve(asked.target, asked.bracket.step))
     loads: list[float] = []
-    invalid: list[str] = []
-    while (load := asked.bracket.next_load(curve)) is not None:
+    points: list[SweptPoint] = []
+    while (load := asked.bracket.next_load(findings.curve)) is not None:
         loads.append(load)
-        points = [{asked.vary: asked.load.written(one)} for one in loads]
-        loaded = load_sweep({"kind": "list", "repeats": asked.runs, "points": points})
+        values = [{asked.vary: asked.load.written(one)} for one in loads]
+        loaded = load_sweep({"kind": "list", "repeats": asked.runs, "points": values})
         work = work_of(loaded, directory, None, runnable=True)
-        work.tasks = [
-            task
-            for task in work.tasks
-            if run_state(directory / task.directory, task.scenario_hash).verdict is None
-        ]
-        on_failure: OnFailure = "finish"
-        failed = carry_out_sweep(work, directory, executor, progress(len(work.tasks)), on_failure)
-        if failed:
-            raise SweepFailedError(f"{failed[0].task.directory} failed: {failed[0].text}; --resume tries it again")
-        slug = work.sweep.points[-1].slug
-        summaries = [read_run_summary(run_directory(directory, slug, number)) or {} for number in range(asked.runs)]
-        curve.add(result_of(load, summaries, asked.tier, asked.sla_class))
-        reasons = dict.fromkeys(reason for summary in summaries for reason in summary["reasons"])
-        invalid += [f"{asked.vary}={asked.load.written(load)}: {reason}" for reason in reasons]
-    return curve, invalid
+        for warning in work.warnings if len(loads) == 1 else ():
+            say(f"warning: {warning}")
+        write_sweep(directory, work.sweep, loaded.resolved_yaml())
+        points = work.sweep.points
+        slug = points[-1].slug
+        summaries = _runs(asked, directory, slug, work, executor, progress)
+        result = result_of(load, summaries, asked.tier, asked.sla_class)
+        findings.add(result, [str(summary["reasons"][0]) for summary in summaries if summary["reasons"]])
+        say(f"{slug}: {result.mean:.1%} {'meets' if result.meets(asked.target) else 'misses'} {asked.target:.1%}")
+    return findings, points
 
 
-def write_capacity(directory: Path, asked: Question, curve: Curve, invalid: list[str]) -> dict[str, Any]:
-    """Write capacity.json and return its content: the question, the answer and the curve."""
+def _runs(
+    asked: Question,
+    directory: Path,
+    slug: str,
+    work: Work,
+    executor: Executor,
+    progress: Callable[[Tally], SweepProgress],
+) -> list[dict[str, Any]]:
+    """The summaries of a load's runs, after those that are not done have been carried out."""
+    ours = [task for task in work.tasks if task.point.slug == slug]
+    work.tasks = [task for task in ours if run_state(directory / task.directory, task.scenario_hash).verdict is None]
+    work.tally = Tally(len(ours), 1, kept=len(ours) - len(work.tasks))
+    failed = carry_out_sweep(work, directory, executor, progress(work.tally), "finish")
+    if failed:
+        raise SweepFailedError(f"{failed[0].task.directory} failed: {failed[0].text}; --resume tries it again")
+    return [read_run_summary(run_directory(directory, slug, number)) or {} for number in range(asked.runs)]
+
+
+def write_capacity(directory: Path, asked: Question, findings: Findings) -> dict[str, Any]:
+    """Write capacity.json and return its content: the question, the answer and the curve.
+
+    `invalid`: reasons of runs at the capacity and at the first load that misses the target, which decide it.
+    """
+    curve = findings.curve
     estimate = curve.estimate()
+    deciding = {curve.largest_met(), curve.smallest_missed()}
+    said = [(load, _said(asked, load, reasons)) for load, reasons in findings.invalid.items()]
 
     def written(load: float | None) -> Any:
         return None if load is None else asked.load.written(load)
@@ -185,10 +221,15 @@ def write_capacity(directory: Path, asked: Question, curve: Curve, invalid: list
         "met_above": [written(load) for load in estimate.above],
         "knee": written(estimate.knee),
         "curve": [_row(result, written(result.load)) for result in curve.in_order()],
-        "invalid": invalid,
+        "invalid": [text for load, text in said if load in deciding],
+        "invalid_elsewhere": [text for load, text in said if load not in deciding],
     }
     write_atomic(directory / CAPACITY, (json.dumps(content, indent=1) + "\n").encode())
     return content
+
+
+def _said(asked: Question, load: float, reasons: list[str]) -> str:
+    return f"{asked.vary}={asked.load.written(load)}: {len(reasons)} of {asked.runs} runs: {reasons[0]}"
 
 
 def _row(result: LoadResult, load: Any) -> dict[str, Any]:

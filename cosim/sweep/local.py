@@ -31,23 +31,39 @@ END_LIMIT_S = 2.0
 class LocalExecutor:
     """Up to a number of workers; a run that executes steps has the machine to itself.
 
-    Workers are started when there is work for them and live until the end.
+    Workers are started when there is work for them and live until the end: of `execute`, or of a `with` block.
     """
 
     def __init__(self, workers: int) -> None:
         self._most = workers
+        self._keeps = False
+        self._pool: _Pool | None = None
+
+    def __enter__(self) -> LocalExecutor:
+        self._keeps = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
 
     def execute(self, sweep_directory: Path, tasks: Sequence[RunTask], ended: Callable[[Outcome], bool]) -> None:
-        """Carry out every task; see `Executor`."""
-        pool = _Pool(sweep_directory, self._most)
+        """Carry out every task; see `Executor`. Within one `with` block always of the same sweep."""
+        pool = self._pool = self._pool or _Pool(sweep_directory, self._most)
         try:
             _carry_out_all(pool, deque(tasks), ended)
         except BaseException:
+            self._pool = None
             with uninterrupted():
                 pool.interrupt()
             raise
-        with uninterrupted():
-            pool.close()
+        if not self._keeps:
+            self._close()
+
+    def _close(self) -> None:
+        if self._pool is not None:
+            with uninterrupted():
+                self._pool.close()
+            self._pool = None
 
 
 def _carry_out_all(pool: _Pool, pending: deque[RunTask], ended: Callable[[Outcome], bool]) -> None:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from cosim.results.capacity import Curve, LoadResult, result_of
+from cosim.scenario.errors import ScenarioError
 from cosim.sweep.bracket import Bracket
+from cosim.sweep.capacity import Load
 
 TARGET = 0.95
 
@@ -101,6 +103,13 @@ def test_the_knee_has_the_largest_throughput_per_latency() -> None:
     assert curve(result(1, 0.0, 0.0, latency_ms=None)).estimate().knee is None
 
 
+def test_a_load_of_few_requests_is_undecided_and_ends_no_search() -> None:
+    few = LoadResult(1, (5, 4, 5), (5, 5, 5), (1.0,) * 3, (1.0,) * 3)
+    found = curve(few, all_hit(2), all_hit(4), none_hit(8))
+    assert (found.largest_met(), found.smallest_missed(), found.smallest_clear_miss()) == (4, 8, 8)
+    assert Bracket(1, 64, 1).next_load(curve(few)) == 2
+
+
 def test_a_run_without_answers_hits_nothing() -> None:
     summary = {
         "sla": [{"tier": "edge", "class": "premium", "hits": 0, "n": 0}],
@@ -133,3 +142,16 @@ def test_a_search_ends_and_tries_no_load_twice(knee: float, low: int, high: int,
         assert estimate.low < estimate.load
     if estimate.load is not None and estimate.high is not None:
         assert estimate.load < estimate.high
+
+
+def test_loads_are_written_as_the_scenario_has_them() -> None:
+    assert (Load(None).written(4.0), Load("/s").written(2.0), Load("/s").written(0.25)) == (4, "2/s", "0.25/s")
+    assert Load("/s").parse("2.5", "--from") == Load("/s").parse("2.5/s", "--from") == 2.5
+
+
+@pytest.mark.parametrize(
+    ("unit", "text"), [(None, "2.5"), (None, "0"), ("/s", "2/min"), ("/s", "x"), ("/s", "1.2.3/s")]
+)
+def test_what_is_no_load_is_refused(unit: str | None, text: str) -> None:
+    with pytest.raises(ScenarioError, match=f"--to: '{text}' is no load"):
+        Load(unit).parse(text, "--to")

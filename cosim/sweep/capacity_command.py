@@ -1,0 +1,121 @@
+"""`cosim capacity`: the largest load that still meets an objective."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from cosim.sweep.capacity import Question
+
+
+def capacity(
+    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario file (YAML).")],
+    vary: Annotated[str, typer.Option(metavar="A.B", help="The key that is the load, such as clients.0.count.")],
+    sla_class: Annotated[str, typer.Option("--class", metavar="NAME", help="The SLA class to meet.")],
+    target: Annotated[float, typer.Option(metavar="SHARE", help="Of requests that have to meet it.")] = 0.95,
+    tier: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose requests; needed if there are several.")
+    ] = None,
+    least: Annotated[str | None, typer.Option("--from", metavar="LOAD", help="Smallest load that is tried.")] = None,
+    most: Annotated[str | None, typer.Option("--to", metavar="LOAD", help="Largest load that is tried.")] = None,
+    step: Annotated[str | None, typer.Option(metavar="LOAD", help="Resolution; default: 1, or --from.")] = None,
+    num_runs: Annotated[int, typer.Option(metavar="N", help="Seeds of each load.")] = 5,
+    output: Annotated[Path | None, typer.Option("-o", "--output-dir", help="Directory of the runs.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep the runs that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option("-j", "--jobs", min=1, metavar="N", help="Runs at a time; default: one for each CPU.")
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=V", help="Give a key another value.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same as --set seed=N.")] = None,
+    ui: Annotated[
+        Literal["auto", "rich", "plain", "none"], typer.Option(help="How progress is shown, on stderr.")
+    ] = "auto",
+    json_: Annotated[bool, typer.Option("--json", help="Print capacity.json to stdout at the end.")] = False,
+) -> None:
+    """Find the largest load whose hit rate, by the lower end of its interval over seeds, still meets a target."""
+    from cosim.results.terminal import choose_mode
+    from cosim.scenario.load import Loaded, load
+    from cosim.sweep.capacity import question, search, write_capacity
+    from cosim.sweep.command import tell
+    from cosim.sweep.directory import earlier_sweep, empty, locked
+    from cosim.sweep.driver import make_tables
+    from cosim.sweep.local import LocalExecutor
+    from cosim.sweep.progress import SweepProgress
+
+    settings = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
+    asked = question(
+        load(scenario, settings=settings).base(),
+        vary=vary,
+        sla_class=sla_class,
+        tier=tier,
+        target=target,
+        runs=num_runs,
+        least=least,
+        most=most,
+        step=step,
+    )
+
+    def load_sweep(section: dict[str, Any]) -> Loaded:
+        return load(scenario, settings=[*settings, f"sweep={json.dumps(section)}"])
+
+    name = load_sweep({"kind": "list", "points": [{vary: asked.load.written(asked.bracket.low)}]}).scenario.name
+    directory = output or Path("results") / f"{name}-capacity"
+    with locked(directory), LocalExecutor(jobs or len(os.sched_getaffinity(0))) as executor:
+        if earlier_sweep(directory, resume=resume, force=force) is None:
+            empty(directory)
+        findings, points = search(
+            asked,
+            directory,
+            load_sweep=load_sweep,
+            executor=executor,
+            progress=lambda tally: SweepProgress(choose_mode(ui), tally),
+            say=tell,
+        )
+    content = write_capacity(directory, asked, findings)
+    make_tables(directory, points, changed=True, say=tell)
+    if json_:
+        print(json.dumps(content, indent=1))
+    else:
+        for line in _lines(asked, content):
+            print(line)
+    if content["invalid"]:
+        raise typer.Exit(4)
+
+
+def _lines(asked: Question, content: dict[str, Any]) -> list[str]:
+    """The curve as a table, then the answer."""
+    head = f"{asked.vary:>24}  runs     n  hit rate   95 % interval  requests/s  mean e2el ms"
+    rows = [
+        f"{row['load']!s:>24}  {row['runs']:>4}  {row['n']:>4}  {row['sla_hit_rate']:>8.1%}"
+        f"   {_share(row['low']):>5} to {_share(row['high']):<6}  {row['request_throughput']:>9.2f}"
+        f"  {'-' if row['mean_e2el_ms'] is None else format(row['mean_e2el_ms'], '.1f'):>12}"
+        for row in content["curve"]
+    ]
+    what = f"{asked.target:.1%} of the requests of tier {asked.tier} within the deadline of {asked.sla_class}"
+    lines = [f"service capacity: the largest {asked.vary} with {what}", "", head, *rows, ""]
+    low, high = content["capacity_low"], content["capacity_high"]
+    if content["capacity"] is None:
+        lines.append(f"no load from {content['searched'][0]} on meets it; where the interval reaches the target, more")
+        lines.append("requests (`duration`, --num-runs) would tell")
+    elif content["beyond"]:
+        lines.append(f"capacity: at least {content['capacity']}, the largest that was tried; --to goes further")
+    else:
+        ends = f"{'below the range' if low is None else low} to {'not bounded' if high is None else high}"
+        lines.append(f"capacity: {content['capacity']}; a search with other seeds is expected to end within {ends}")
+    if content["knee"] is not None:
+        lines.append(f"knee (largest throughput / latency): {content['knee']}")
+    if content["met_above"]:
+        lines.append(f"not a descent: {', '.join(map(str, content['met_above']))} meet it too")
+    lines += [f"INVALID: {reason}" for reason in content["invalid"]]
+    lines += [f"not counted, since it does not decide: {reason}" for reason in content["invalid_elsewhere"]]
+    return lines
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"

@@ -1,0 +1,113 @@
+"""`cosim capacity` over the pipe with stub engines: the search, its files, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cosim.results.sweep_store import read_sweep
+from tests.lockstep import chat, scenario
+
+# Four sequences at once, each of some 160 ms alone: a server of about 20 requests/s, and less where prefills interrupt.
+ENGINE = {"kind": "stub", "max_num_seqs": 4, "prefill": "40ms", "decode": "40ms"}
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    users = chat("u", arrivals={"kind": "poisson", "rate": "4/s"}, output_tokens=4, tier="edge")
+    content = scenario(tiers={"edge": {"path": "edge", "engine": ENGINE}}, clients=[users], duration="6s")
+    content["sla"] = {"premium": {"e2el": "400ms"}}
+    content["validity"] = {"min_requests": 10}
+    path: Path = tmp_path_factory.mktemp("capacity") / "scenario.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cosim", "capacity", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+ASKED = ("--vary", "clients.0.count", "--class", "premium", "--to", "16", "--num-runs", "4", "-j", "2", "--ui", "none")
+
+
+@pytest.fixture(scope="module")
+def found(file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
+    directory: Path = tmp_path_factory.mktemp("found") / "out"
+    ended = run(file, *ASKED, "-o", directory, "--json")
+    assert ended.returncode == 0, ended.stderr
+    return directory, json.loads(ended.stdout)
+
+
+def test_it_finds_the_largest_load_that_meets_the_target(found: tuple[Path, dict[str, object]]) -> None:
+    directory, content = found
+    assert content == json.loads((directory / "capacity.json").read_text())
+    capacity, low, high = (content[key] for key in ("capacity", "capacity_low", "capacity_high"))
+    assert isinstance(capacity, int)
+    assert isinstance(low, int)
+    assert isinstance(high, int)
+    assert 1 <= capacity < 16
+    assert low < capacity < high
+    curve = {row["load"]: row for row in content["curve"]}  # type: ignore[attr-defined]
+    assert curve[capacity]["low"] >= 0.95
+    assert curve[capacity + 1]["low"] < 0.95
+    assert max(row["hits"] / row["n"] for load, row in curve.items() if load >= high + 1) < 0.95
+
+
+def test_its_directory_is_a_sweep_over_the_load(found: tuple[Path, dict[str, object]]) -> None:
+    directory, content = found
+    sweep = read_sweep(directory)
+    assert sweep.keys == ["clients.0.count"]
+    assert sorted(point.values["clients.0.count"] for point in sweep.points) == [
+        row["load"]
+        for row in content["curve"]  # type: ignore[attr-defined]
+    ]
+    assert (directory / "summary.csv").is_file()
+
+
+def test_resumed_it_repeats_no_run_and_says_the_same(found: tuple[Path, dict[str, object]], file: Path) -> None:
+    directory, content = found
+    manifests = {path: path.stat().st_mtime_ns for path in directory.rglob("manifest.json")}
+    ended = run(file, *ASKED, "-o", directory, "--resume", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == content
+    assert {path: path.stat().st_mtime_ns for path in directory.rglob("manifest.json")} == manifests
+
+
+def test_other_seeds_agree_within_the_interval(
+    found: tuple[Path, dict[str, object]], file: Path, tmp_path: Path
+) -> None:
+    _, content = found
+    ended = run(file, *ASKED, "-o", tmp_path / "out", "--seed", "101")
+    assert ended.returncode == 0, ended.stderr
+    other = json.loads((tmp_path / "out" / "capacity.json").read_text())
+    assert content["capacity_low"] <= other["capacity"] <= content["capacity_high"]
+    assert f"capacity: {other['capacity']}; a search with other seeds" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--class", "gold"), "--class: no SLA class 'gold'; allowed: premium"),
+        (("--tier", "cloud"), "--tier: no tier 'cloud'; allowed: edge"),
+        (("--target", "1.5"), "--target: 1.5 is no share below 1; such as 0.95"),
+        (("--num-runs", "1"), "--num-runs: 1 run has no interval over seeds; at least 2"),
+        (("--vary", "clients.0.number"), "--vary: no key 'clients.0.number' in this scenario"),
+        (("--vary", "clients.0.name"), "--vary: clients.0.name is 'u'; a count, or a quantity"),
+        (("--from", "2.5"), "--from: '2.5' is no load; a whole number from 1 on"),
+        (("--from", "20"), "--from: 20 lies above --to, 16; a range"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_by_flag(
+    file: Path, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    ended = run(file, *ASKED, *words, "-o", tmp_path / "out")
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "out").exists()
