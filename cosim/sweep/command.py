@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 from cosim.results.terminal import choose_mode
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.load import Loaded
+from cosim.sweep.base import Outcome
+from cosim.sweep.closing import closing_lines
 from cosim.sweep.directory import earlier_sweep, empty, locked, write_sweep
-from cosim.sweep.driver import OnFailure, SweepFailedError, Work, carry_out_sweep, make_tables, work_of
+from cosim.sweep.driver import MADE, OnFailure, SweepFailedError, Work, carry_out_sweep, make_tables, work_of
 from cosim.sweep.local import LocalExecutor
 from cosim.sweep.points import MOST_RUNS, count, placed_points, sweep_of
 from cosim.sweep.progress import SweepProgress
@@ -125,7 +128,9 @@ def _carry_out(work: Work, options: SweepOptions) -> int:
         )
     tell(progress.line(0.0))
     if options.json:
-        print(json.dumps(_as_json(work, options.directory), indent=1, ensure_ascii=False))
+        print(json.dumps(_as_json(work, failed, options.directory), indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(closing_lines(options.directory)))
     return 3 if failed or tally.left else 4 if tally.invalid else 0
 
 
@@ -135,7 +140,7 @@ def tell(text: str) -> None:
         print(text, file=sys.stderr)
 
 
-def _as_json(work: Work, directory: Path) -> dict[str, Any]:
+def _as_json(work: Work, failed: Sequence[Outcome], directory: Path) -> dict[str, Any]:
     tally = work.tally
     return {
         "directory": str(directory),
@@ -150,4 +155,6 @@ def _as_json(work: Work, directory: Path) -> dict[str, Any]:
             "failed": tally.failed,
             "left": tally.left,
         },
+        "failed": [{"directory": outcome.task.directory, "text": outcome.text} for outcome in failed],
+        "tables": [str(directory / name) for name in MADE if (directory / name).exists()],
     }

@@ -131,7 +131,7 @@ def carry_out_sweep(
             progress.say(f"{outcome.task.directory} failed: {outcome.text}")
         progress.update()
         if outcome.text is not None and os.strerror(errno.ENOSPC) in outcome.text:
-            raise SweepFailedError(_full(directory))
+            raise SweepFailedError(_full(directory))  # Every other run would fail too.
         if outcome.status != "done" and on_failure == "interrupt":
             raise _StopError
         return outcome.status == "done" or on_failure == "continue"

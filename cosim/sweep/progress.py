@@ -61,9 +61,7 @@ class SweepProgress:
             self._show(now_s - self._started_s)
 
     def say(self, text: str) -> None:
-        """A line that stays."""
-        if self._mode == "none":
-            return
+        """A line that stays, also where no progress is shown."""
         with self._unless_broken():
             if self._live is not None:
                 self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ with its parent, however that ends.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,6 +19,8 @@ from cosim.signals import TerminatedError, first_signal_raises, unbroken, uninte
 from cosim.sweep.base import Outcome
 from cosim.sweep.work import carry_out
 
+# What every run imports at its end, of which a library in C fails oddly where a signal breaks into its import.
+PRELOADED = ("cosim.results.summary", "cosim.results.report", "scipy.stats")
 BEGUN: Literal["begun"] = "begun"
 
 
@@ -41,6 +44,8 @@ def main() -> None:
     """Entry point of the process."""
     handle, parent, directory, *command = sys.argv[1:]
     sys.argv = command
+    for module in PRELOADED:
+        importlib.import_module(module)
     with first_signal_raises(), contextlib.suppress(EOFError, ConnectionError, KeyboardInterrupt, TerminatedError):
         die_with_parent(int(parent))
         work(Connection(int(handle)), Path(directory))

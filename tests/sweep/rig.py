@@ -86,6 +86,15 @@ class Sweeping:
     def workers(self) -> list[int]:
         return [pid for pid, command in self.processes().items() if "cosim.sweep.worker" in command]
 
+    def worker_after(self, former: int | None = None) -> int:
+        """The one worker, which is another than the former: waits until it is there."""
+        give_up_s = monotonic_s() + GIVE_UP_S
+        while not (found := [pid for pid in self.workers() if pid != former]):
+            assert monotonic_s() < give_up_s
+            sleep_s(0.01)
+        [pid] = found
+        return pid
+
     def ended(self) -> tuple[int, str]:
         """Exit status and what was said; nothing may be left running."""
         _, errors = self.process.communicate(timeout=GIVE_UP_S)

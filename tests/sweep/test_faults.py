@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,11 @@ from tests.faults.machine import disk, resize
 from tests.sweep.rig import ENDLESS, SECTION, failure, is_failed, sweeping, swept, swept_to_the_end, tables, write
 
 # A point that ends only when it is told to.
-LAST_HANGS = {"kind": "list", "repeats": 1, "points": [{}, {"clients.0.output_tokens": 3}, {"duration": ENDLESS}]}
+LAST_HANGS: dict[str, Any] = {
+    "kind": "list",
+    "repeats": 1,
+    "points": [{}, {"clients.0.output_tokens": 3}, {"duration": ENDLESS}],
+}
 HANGING = f"duration={ENDLESS}/run=0"
 
 
@@ -42,7 +47,7 @@ def test_a_sweep_that_is_stopped_goes_on(
     """Workers end with the driver however it ends; what was done is left alone, and the tables are the same."""
     out = tmp_path / "out"
     with sweeping(file, out, "-j", "2") as sweep:
-        sweep.until(done=2)
+        sweep.until(done=3)
         sweep.process.send_signal(told)
         ended, errors = sweep.ended()
         assert ended == code, errors
@@ -70,13 +75,11 @@ def test_a_worker_that_is_killed_costs_its_run_a_second_try(
 
 def test_a_run_whose_worker_is_killed_twice_has_failed(tmp_path: Path) -> None:
     file = write(tmp_path / "s.yaml", swept(LAST_HANGS))
-    with sweeping(file, tmp_path / "out", "-j", "1", "--json") as sweep:
-        for _ in range(2):
-            sweep.until_requests_of(HANGING)
-            [worker] = sweep.workers()
-            os.kill(worker, signal.SIGKILL)
-            while worker in sweep.workers():
-                pass
+    with sweeping(file, tmp_path / "out", "-j", "1") as sweep:
+        sweep.until_requests_of(HANGING)
+        worker = sweep.worker_after()
+        os.kill(worker, signal.SIGKILL)
+        os.kill(sweep.worker_after(worker), signal.SIGKILL)
         code, errors = sweep.ended()
     assert code == 3, errors
     told = failure(tmp_path / "out" / "points" / HANGING)
@@ -87,23 +90,25 @@ def test_a_run_whose_worker_is_killed_twice_has_failed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["busy", "stopped"])
 def test_a_run_that_takes_too_long_is_given_up(tmp_path: Path, stopped: bool) -> None:
-    """Also one whose process does not react; the others go on where that is asked for."""
-    hangs_first = {**LAST_HANGS, "points": LAST_HANGS["points"][::-1], "time_limit": "2s"}
-    file = write(tmp_path / "s.yaml", swept(hangs_first))
-    with sweeping(file, tmp_path / "out", "-j", "1", "--continue-on-error") as sweep:
-        sweep.until_requests_of(HANGING)
+    """Also one whose process does not react."""
+    hangs = {"kind": "list", "repeats": 1, "points": [{"duration": ENDLESS}], "time_limit": "2s"}
+    file, out = write(tmp_path / "s.yaml", swept(hangs)), tmp_path / "out"
+    with sweeping(file, out, "-j", "1") as sweep:
+        worker = sweep.worker_after()
         if stopped:
-            [worker] = sweep.workers()
+            sweep.until_requests_of(HANGING)
             os.kill(worker, signal.SIGSTOP)
         code, errors = sweep.ended()
     assert code == 3, errors
-    assert failure(tmp_path / "out" / "points" / HANGING)["text"] == (
-        "took longer than its time limit of 2 s (sweep.time_limit)"
-    )
-    assert "2 of 3 runs done, 1 failed" in errors
-    code, errors = swept_to_the_end(file, tmp_path / "out", "--resume")
-    assert code == 3
-    assert f"again: points/{HANGING}: failed: took longer than its time limit of 2 s" in errors
+    text = "took longer than its time limit of 2 s (sweep.time_limit)"
+    assert failure(out / "points" / HANGING)["text"] == text
+    assert "0 of 1 runs done, 1 failed" in errors
+    with sweeping(file, out, "--resume") as sweep:
+        sweep.worker_after()
+        sweep.process.send_signal(signal.SIGINT)
+        code, errors = sweep.ended()
+    assert code == 130
+    assert f"again: points/{HANGING}: failed: {text}" in errors
 
 
 def test_damaged_and_foreign_runs_are_carried_out_again(

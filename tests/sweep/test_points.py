@@ -174,8 +174,7 @@ def test_a_fault_of_many_points_is_told_once(tmp_path: Path) -> None:
 
 
 def test_a_fault_between_a_value_and_the_file_names_the_point(tmp_path: Path) -> None:
-    paths = {"paths": {"edge": {}, "cloud": {}}}
-    network = {**swept()["network"], **paths}
+    network = {**swept()["network"], "paths": {"edge": {}, "cloud": {}}}
     tiers = {"edge": {"path": "edge", "engine": {"kind": "stub"}}}
     told = fault(tmp_path, {"kind": "list", "points": [{"network.paths": {"cloud": {}}}]}, network=network, tiers=tiers)
     assert "tiers.edge.path: no path 'edge' (at the point paths=cloud); allowed: cloud" in told
