@@ -11,6 +11,7 @@ from cosim.scenario.series import Opportunities, RttSamples
 from cosim.scenario.units import Duration, PositiveDuration, Rate, Ratio, Size
 
 LEAST_SHAPE, GREATEST_SHAPE = 0.05, 1000.0
+LONGEST_INTERVAL_NS = 3600 * 10**9
 
 
 class GammaJitter(Section):
@@ -53,6 +54,12 @@ class RttTrace(_Imported):
     def _one_source(self) -> RttTrace:
         self._check_one_of("samples")
         return self
+
+    @property
+    def most_above_least_ns(self) -> int:
+        """The greatest round-trip time less the least; 0 while the file is not read."""
+        rtts_ns = [rtt_ns for _, rtt_ns in self.samples or ()]
+        return max(rtts_ns) - min(rtts_ns) if rtts_ns else 0
 
     @property
     def period_ns(self) -> int:
@@ -115,6 +122,8 @@ class FqCodel(Section):
     def _is_possible(self) -> FqCodel:
         if self.target > self.interval:
             raise problem(("target",), "is longer than the interval", f"at most {self.interval / 1e6:g}ms")
+        if self.interval > LONGEST_INTERVAL_NS:
+            raise problem(("interval",), "is longer than CoDel can wait", "at most 1h")
         if not 256 <= self.quantum <= 65_536:
             raise problem(("quantum",), f"{self.quantum} bytes are out of range", "256B to 65536B")
         return self

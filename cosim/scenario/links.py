@@ -7,7 +7,17 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from cosim.scenario.link_values import Delay, Discipline, FqCodel, GammaJitter, Jitter, LinkRate, Loss, MahimahiRate
+from cosim.scenario.link_values import (
+    Delay,
+    Discipline,
+    FqCodel,
+    GammaJitter,
+    Jitter,
+    LinkRate,
+    Loss,
+    MahimahiRate,
+    RttTrace,
+)
 from cosim.scenario.path_presets import PresetName, laid_under, presets
 from cosim.scenario.section import Finding, Section, problem
 from cosim.scenario.units import Duration, PositiveDuration, Size
@@ -113,6 +123,9 @@ def impossible(link: LinkDirection | Path, mtu_bytes: int) -> Iterator[Finding]:
             mean_ns = value.mean if isinstance(value, GammaJitter) else value
             if isinstance(mean_ns, int) and mean_ns > LONGEST_LINK_DELAY_NS:
                 yield (f"{name}{suffix}",), "is longer than any link's", "at most 1h"
+    for key, directions in _spoken_for(link, "jitter").items():
+        if any(_longest_ns(direction) > LONGEST_LINK_DELAY_NS for direction in directions):
+            yield (key,), "makes a delay that is longer than any link's", "at most 1h with the delay"
     for key, directions in _spoken_for(link, "queue").items():
         if directions[0].queue is not None and all(direction.rate is None for direction in directions):
             yield (key,), _NOTHING_WAITS, "a rate, or no queue"
@@ -123,6 +136,16 @@ def impossible(link: LinkDirection | Path, mtu_bytes: int) -> Iterator[Finding]:
             yield (key,), _NOTHING_WAITS, "a rate, or discipline: fifo"
         elif any(direction.queue is not None for direction in directions):
             yield (key,), "stands beside a queue in bytes", "queue: null; fq-codel has its own limit, `packets`"
+
+
+def _longest_ns(values: LinkDirection) -> int:
+    """The longest delay of a direction whose jitter is a trace; 0 of any other."""
+    if not isinstance(values.jitter, RttTrace):
+        return 0
+    delay = values.delay
+    if isinstance(delay, RttTrace):
+        delay = max((rtt_ns for _, rtt_ns in delay.samples or ()), default=0) // 2
+    return delay + values.jitter.most_above_least_ns // 2
 
 
 def _spoken_for(link: LinkDirection | Path, name: str) -> dict[str, list[LinkDirection]]:

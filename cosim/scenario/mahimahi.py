@@ -8,14 +8,12 @@ from __future__ import annotations
 import re
 
 from cosim.scenario.errors import shown
-from cosim.scenario.series import LONGEST_TEXT, MOST_OPPORTUNITIES, write_opportunities
+from cosim.scenario.series import LONGEST_DELIVERY_MS, LONGEST_TEXT, MOST_OPPORTUNITIES, write_opportunities
 from cosim.scenario.trace_file import TraceFile
-from cosim.scenario.units import LONGEST_DURATION_NS
 
 WANTED = "a line with a whole number of ms for each 1504 bytes that the link can deliver"
 
 _LINE = re.compile(r"\s*([0-9]{1,18})\s*")
-_LATEST_MS = LONGEST_DURATION_NS // 10**6
 
 
 def read_mahimahi(file: TraceFile) -> str:
@@ -32,8 +30,8 @@ def read_mahimahi(file: TraceFile) -> str:
             file.fault(number, what, WANTED)
         elif times_ms and int(match[1]) < times_ms[-1]:
             file.fault(number, f"goes back in time: {match[1]} ms after {times_ms[-1]} ms", "times that do not fall")
-        elif int(match[1]) > _LATEST_MS:
-            file.fault(number, f"{match[1]} ms is no time of a run", f"0 to {_LATEST_MS}")
+        elif int(match[1]) > LONGEST_DELIVERY_MS:
+            file.fault(number, f"{match[1]} ms is later than 7 days", f"0 to {LONGEST_DELIVERY_MS}")
         elif len(times_ms) == MOST_OPPORTUNITIES:
             file.fault(number, f"has more than {MOST_OPPORTUNITIES} lines", "fewer: after the last they begin again")
             break

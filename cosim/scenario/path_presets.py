@@ -89,8 +89,8 @@ def _of_one_kind(own: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def allowed(name: str) -> str:
     """What to write instead of a name that is no preset's: the nearest ones, and where all are listed."""
-    near = difflib.get_close_matches(name, presets(), n=3, cutoff=0.4)
-    near += [other for other in presets() if name and name in other and other not in near]
+    near = [other for other in presets() if name and name in other]
+    near += [other for other in difflib.get_close_matches(name, presets(), n=3, cutoff=0.4) if other not in near]
     meant = f"did you mean {' or '.join(near[:3])}? " if near else ""
     return f"{meant}`cosim paths` lists all {len(presets())}"
 

@@ -76,11 +76,7 @@ def _checked(file: TraceFile, rows: list[_Row]) -> tuple[tuple[int, int], ...]:
 
 
 def _csv_rows(file: TraceFile, lines: list[str], settings: RttTrace) -> tuple[list[_Row], int]:
-    try:
-        found = [(number, row) for number, row in _numbered(lines) if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        file.fault(1, f"is no CSV: {error}", WANTED)
-        return [], 0
+    found = [(number, row) for number, row in _numbered(file, lines) if any(cell.strip() for cell in row)]
     if not found:
         return [], 0
     head_line, head = found[0]
@@ -110,11 +106,15 @@ def _csv_rows(file: TraceFile, lines: list[str], settings: RttTrace) -> tuple[li
     return rows, lost
 
 
-def _numbered(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
+def _numbered(file: TraceFile, lines: list[str]) -> Iterator[tuple[int, list[str]]]:
     """Rows with their 1-based lines; a line that begins with `#` is left out."""
-    kept = ((number, line) for number, line in enumerate(lines, 1) if not line.startswith("#"))
-    for number, line in kept:
-        yield from ((number, row) for row in csv.reader([line]))
+    for number, line in enumerate(lines, 1):
+        if line.startswith("#"):
+            continue
+        try:
+            yield from ((number, row) for row in csv.reader([line]))
+        except csv.Error as error:
+            file.fault(number, f"is no CSV: {error}", WANTED)
 
 
 def _column(

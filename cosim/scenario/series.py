@@ -18,7 +18,8 @@ Samples = tuple[tuple[int, int], ...]
 MOST_SAMPLES = 50_000
 MOST_OPPORTUNITIES = 1_000_000
 LONGEST_TEXT = 1_500_000
-LONGEST_RTT_NS = 2 * 3600 * 10**9
+LONGEST_RTT_NS = 3600 * 10**9
+LONGEST_DELIVERY_MS = 7 * 24 * 3600 * 1000
 
 _NS_PER_MS, _NS_PER_S = 10**6, 10**9
 _SAMPLE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ([0-9]{1,8}(?:\.[0-9]{1,6})?)")
@@ -81,8 +82,8 @@ def parse_opportunities(text: str) -> tuple[int, ...]:
             raise ValueError(f"has more than {MOST_OPPORTUNITIES} opportunities")
         t_ms += int(match[1])
         times_ms += [t_ms] * count
-    if not t_ms or t_ms * _NS_PER_MS > LONGEST_DURATION_NS:
-        raise ValueError("has no opportunity after 0 ms" if not t_ms else "is longer than a run can be")
+    if not 0 < t_ms <= LONGEST_DELIVERY_MS:
+        raise ValueError("has no opportunity after 0 ms" if not t_ms else "is longer than 7 days")
     return tuple(times_ms)
 
 
