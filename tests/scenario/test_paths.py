@@ -67,7 +67,7 @@ def test_a_resolved_copy_without_the_files_gives_the_same_run(tmp_path: Path, ki
     cloud = {
         "delay": {"kind": "trace", "file": "ping.csv"},
         "jitter": {"kind": "gamma", "mean": "1ms", "shape": 0.5},
-        "loss_up": {"kind": "gilbert-elliott", "good_to_bad": "2%", "bad_to_good": "30%"},
+        "loss_up": {"kind": "gilbert-elliott", "good_to_bad": "15%", "bad_to_good": "60%"},
         "rate": {"kind": "mahimahi", "file": "cell.up"},
         "discipline_down": "fq-codel",
         "outages": [{"at": "250ms", "duration": "30ms"}],
