@@ -117,10 +117,10 @@ def _point(a: Side, b: Side) -> PointComparison:
     common = [_common(first[seed].get(ALL_TIERS), second[seed].get(ALL_TIERS)) for seed in seeds]
     paired = sum(map(len, common))
     of_seeds = [sum(len(of_run[seed][ALL_TIERS].clients) for seed in seeds) for of_run in (first, second)]
-    tiers = list(dict.fromkeys(tier for of_run in (first, second) for run in of_run.values() for tier in run))
-    if len(tiers) == 2:  # One tier: all of them together are the same.
-        tiers.remove(ALL_TIERS)
-    tiers.sort(key=lambda tier: tier == ALL_TIERS)
+    tiers = [*dict.fromkeys(tier for of_run in (first, second) for run in of_run.values() for tier in run)]
+    tiers.remove(ALL_TIERS)
+    if _moved(first, second):
+        tiers.append(ALL_TIERS)
     return PointComparison(
         a=str(a.directory),
         b=str(b.directory),
@@ -142,6 +142,18 @@ def _not_paired(a: Side, b: Side, seeds: Sequence[int]) -> str | None:
     if any(executes(run) for side in (a, b) for run in side.runs.values()):
         return "steps were executed, and carry a noise of their own in each run"
     return None
+
+
+def _moved(first: dict[int, dict[str, Sample]], second: dict[int, dict[str, Sample]]) -> bool:
+    """Whether a request was served by another tier in the other run, so that tiers on their own do not tell all."""
+    served: list[dict[tuple[int, str], str]] = [{}, {}]
+    for found, of_run in zip(served, (first, second), strict=True):
+        for seed, run in of_run.items():
+            for tier in run.keys() - {ALL_TIERS}:
+                found |= {(seed, request_id): tier for request_id in run[tier].places}
+    if served[0].keys() & served[1].keys():
+        return any(served[1].get(key, tier) != tier for key, tier in served[0].items())
+    return set(served[0].values()) != set(served[1].values())
 
 
 def _common(a: Sample | None, b: Sample | None) -> list[tuple[int, int]]:

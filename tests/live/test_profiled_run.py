@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cosim.results.compare import compare
 from tests import made_up_profile
 from tests.lockstep import chat, scenario
 from tests.made_up_profile import VISION_MODEL
@@ -156,6 +157,20 @@ def test_another_path_delay_changes_no_draw_of_a_request(folder: Path) -> None:
     common = near.keys() & far.keys()
     assert len(common) > 24
     assert {key: near[key] for key in common} == {key: far[key] for key in common}
+
+
+def test_runs_on_a_profile_are_compared_in_pairs(folder: Path) -> None:
+    comparison = compare(folder / "a", folder / "far")
+    (point,) = comparison.points
+    assert point.not_paired is None
+    assert [text.partition(" is INVALID: tier edge: ")[0] for text in comparison.objections] == [
+        str(folder / "a"),
+        str(folder / "far"),
+    ]
+    # A closed loop asks less often over the longer path; what both asked is later by the difference of the RTTs.
+    assert point.only_a > point.only_b == 0
+    rows = {(row.tier, row.metric): row for row in point.rows if row.statistic == "shift"}
+    assert rows["cloud", "e2el"].delta == rows["cloud", "ttft"].delta == 140
 
 
 def test_the_manifest_says_what_stood_for_the_hardware(folder: Path) -> None:

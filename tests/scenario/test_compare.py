@@ -34,12 +34,12 @@ def asked_by_three(**overrides: Any) -> dict[str, Any]:
     return {**data, **overrides}
 
 
-def carry_out(directory: Path, seed: int, data: dict[str, Any], delay: str) -> Path:
+def carry_out(directory: Path, seed: int, data: dict[str, Any], *settings: str) -> Path:
     """A run."""
     file = directory.parent / "scenario.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(yaml.safe_dump(data))
-    loaded = load(file, settings=[f"seed={seed}", f"network.paths.edge.delay={delay}"], environment={})
+    loaded = load(file, settings=[f"seed={seed}", *settings], environment={})
     execute(loaded, RunOptions(directory, False, ("cosim",)), Progress("none", 1))
     return directory
 
@@ -49,7 +49,7 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("points")
     for name, delay in (("near", "10ms"), ("far", "20ms")):
         for number, seed in enumerate(SEEDS):
-            carry_out(folder / name / f"run={number}", seed, asked_by_three(), delay)
+            carry_out(folder / name / f"run={number}", seed, asked_by_three(), f"network.paths.edge.delay={delay}")
     return folder / "near", folder / "far"
 
 
@@ -99,7 +99,31 @@ def test_what_the_command_refuses_and_objects_to(points: tuple[Path, Path], tmp_
     assert done.returncode == 2
     assert "is no run, no point of a sweep" in done.stderr
     data = asked_by_three(validity={"min_requests": 1000})
-    done = cosim("compare", points[0] / "run=0", carry_out(tmp_path / "short", 1, data, "10ms"))
+    done = cosim(
+        "compare", points[0] / "run=0", carry_out(tmp_path / "short", 1, data, "network.paths.edge.delay=10ms")
+    )
     assert done.returncode == 4
     assert "short is INVALID: " in done.stdout
     assert "validity.min_requests: 1 -> 1000" in done.stdout
+
+
+@pytest.mark.ns3
+def test_what_a_longer_round_trip_costs_over_tcp_depends_on_the_length_of_an_answer(tmp_path: Path) -> None:
+    """Linux's window counts segments: after idle ten small chunks may be on their way, the next waits for an ACK.
+
+    An answer of eight chunks is later by the RTT; one of sixteen, sent within an RTT, also waits for one.
+    """
+    tiers = {name: {"path": name, "engine": stub(prefill="15ms", decode="5ms")} for name in ("short", "long")}
+    user = {"kind": "chat", "arrivals": {"kind": "constant", "rate": "1/s"}}
+    clients = [
+        {"name": name, "tier": name, "output_tokens": tokens, **user} for name, tokens in (("short", 8), ("long", 16))
+    ]
+    for name, delay in (("near", "40ms"), ("far", "50ms")):
+        data = asked_by_three(tiers=tiers, clients=clients, duration="10s")
+        data["network"] |= {"kind": "ns3", "paths": {tier: {"delay": delay} for tier in tiers}}
+        carry_out(tmp_path / name, 1, data)
+    point = compare(tmp_path / "near", tmp_path / "far").points[0]
+    rows = {(row.tier, row.metric): row.verdict for row in point.rows if row.statistic == "shift"}
+    assert rows["short", "ttft"] == rows["long", "ttft"] == "B slower by 20.0 ms [20.0, 20.0]"
+    assert rows["short", "e2el"] == "B slower by 20.0 ms [20.0, 20.0]"
+    assert rows["long", "e2el"] == "B slower by 40.0 ms [40.0, 40.0]"
