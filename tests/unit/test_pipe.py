@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pytest
-from scipy.stats import gamma, kstest
 
 from cosim.bridge.messages import (
     Closed,
@@ -24,7 +22,6 @@ from cosim.network.knobs import direction_path
 from cosim.network.pipe import PipeNetwork
 
 MS = 1_000_000
-S = 1_000 * MS
 FAR = 10**15
 
 
@@ -390,38 +387,3 @@ def test_jitter_has_the_mean_that_was_asked_for() -> None:
     extra_ns = [d.t_ns - d.emitted_ns for d in network.settle(FAR) if isinstance(d, Delivered)]
     # Standard error of the mean: 2 ms / sqrt(4000) = 32 us.
     assert sum(extra_ns) / len(extra_ns) == pytest.approx(2 * MS, abs=0.13 * MS)
-
-
-def jitters_ms(n: int, **values: Any) -> list[float]:
-    """Extra delays of messages that are far apart, so that none waits for another."""
-    network = pipe(access=both(delay_ns=0), core=both(delay_ns=0), edge=both(delay_ns=0, **values))
-    network.open(1, "u", "edge", 0)
-    for number in range(n):
-        network.send(1, number, 100, (number + 1) * 1000 * S, up=True, wakes=True)
-    arrived: list[Delivered] = []
-    while len(arrived) < n:
-        arrived += [d for d in network.advance(FAR * 1000)[1] if isinstance(d, Delivered)]
-    return [sum(delivery.hops_ns) / MS for delivery in arrived]
-
-
-@pytest.mark.parametrize("shape", [0.1, 0.5, 4])
-def test_gamma_jitter_has_its_distribution(shape: float) -> None:
-    """Kolmogorov-Smirnov against scipy's gamma above 1 us, since delays are whole ns; the seed is fixed."""
-    least_ms, expected = 0.001, gamma(shape, scale=20 / shape)
-    below = expected.cdf(least_ms)
-    found = np.array(jitters_ms(2000, jitter_ns=20 * MS, jitter_shape=shape))
-    assert (found <= least_ms).mean() == pytest.approx(below, abs=0.03)
-    above = found[found > least_ms]
-    assert kstest(above, lambda ms: (expected.cdf(ms) - below) / (1 - below)).pvalue > 0.01
-
-
-def test_shape_1_is_the_exponential_as_ever() -> None:
-    draws = np.random.Generator(np.random.PCG64(np.random.SeedSequence([1, 2, True])))
-    expected = [round(draws.exponential(20 * MS)) / MS for _ in range(50)]
-    assert jitters_ms(50, jitter_ns=20 * MS) == jitters_ms(50, jitter_ns=20 * MS, jitter_shape=1.0) == expected
-
-
-def test_shapes_and_means_take_the_same_draws() -> None:
-    """One uniform for each message: the ranks of the delays are the same."""
-    one, other = (jitters_ms(100, jitter_ns=mean * MS, jitter_shape=shape) for mean, shape in ((1, 3), (9, 0.5)))
-    assert np.argsort(one).tolist() == np.argsort(other).tolist()
