@@ -25,6 +25,7 @@ from cosim.entry_store import EntryStore, user_cache
 from cosim.inference.base import Engine
 from cosim.inference.replay import Recording, ReplayEngine
 from cosim.inference.stub import StubEngine
+from cosim.kept_children import KeptChildren
 from cosim.network.base import Gauge, KnobChange, Network
 from cosim.network.pipe import PipeNetwork
 from cosim.network.schedule import State, knob_changes
@@ -92,6 +93,7 @@ class Assembly:
         run_directory: Path,
         recorded: Path | None,
         gauge: Gauge = lambda t_ns, source, metric, labels, value: None,
+        kept: KeptChildren | None = None,
     ) -> None:
         self.scenario = loaded.scenario
         self.hosts: dict[str, EngineHost] = {}
@@ -110,6 +112,7 @@ class Assembly:
         self._run_directory = run_directory
         self._recorded = recorded
         self._gauge = gauge
+        self._kept = kept
         self._runtime: Runtime | None = None
 
     def start(self) -> None:
@@ -242,6 +245,7 @@ class Assembly:
             log=self._logs / "ns3.log",
             silence_limit_s=scenario.limits.silence / NS_PER_S,
             gauge=self._gauge,
+            kept=self._kept,
         )
         return self.ns3
 
@@ -262,6 +266,7 @@ class Assembly:
                 silence_limit_s=self.scenario.limits.silence / NS_PER_S,
                 role=role,
                 elsewhere=elsewhere,
+                kept=self._kept,
             )
 
     def _engine(self, plan: EnginePlan) -> Engine:

@@ -1,4 +1,7 @@
-"""What a run ran on: versions, machine, the state of cosim's own repository."""
+"""What a run ran on: versions, machine, the state of cosim's own repository.
+
+A process asks once: what it runs is what it has loaded.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import platform
 import shutil
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -33,6 +37,7 @@ def vllm_hardware() -> str | None:
     return "gpu" if _installed("vllm") is not None else None
 
 
+@cache
 def machine() -> dict[str, Any]:
     """CPU, memory and GPUs; None for what the machine does not tell."""
     return {
@@ -45,6 +50,7 @@ def machine() -> dict[str, Any]:
     }
 
 
+@cache
 def git_state() -> dict[str, Any]:
     """Commit of cosim's source and whether it was changed; None outside a repository."""
     source = Path(__file__).resolve().parent.parent
@@ -55,6 +61,7 @@ def git_state() -> dict[str, Any]:
     return {"sha": sha, "dirty": bool(status)}
 
 
+@cache
 def _installed(distribution: str) -> str | None:
     try:
         return version(distribution)

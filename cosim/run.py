@@ -201,6 +201,7 @@ class _Run:
             run_directory=self._options.directory,
             recorded=self._options.replay_of,
             gauge=writer.gauge,
+            kept=self._options.kept,
         )
         try:
             assembly.start()

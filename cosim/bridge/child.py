@@ -18,6 +18,7 @@ import zmq
 
 from cosim.bridge.codec import MAX_FRAME_BYTES, bound_messages
 from cosim.bridge.errors import BridgeError
+from cosim.bridge.forked import ForkedProcess, ForkServer
 from cosim.bridge.kept_log import KeptLog
 from cosim.bridge.messages import Stop, Stopped
 from cosim.bridge.requester import LONGEST_WAIT_S, Requester
@@ -105,7 +106,8 @@ class Child(Requester):
     """One child process and the socket to it.
 
     `module` runs as `python -m MODULE ADDRESS PARENT_PID`; its output goes to `log`. A child is a session of its own,
-    so that Ctrl-C reaches cosim alone and a stop reaches the child's own children too.
+    so that Ctrl-C reaches cosim alone and a stop reaches the child's own children too. `server`, which has the same
+    environment, forks it instead.
     """
 
     def __init__(
@@ -117,6 +119,7 @@ class Child(Requester):
         runtime: Runtime,
         log: Path,
         environment: dict[str, str] | None = None,
+        server: ForkServer | None = None,
     ) -> None:
         self._stopped = False
         self._runtime = runtime
@@ -133,7 +136,8 @@ class Child(Requester):
             socket.connect(address)
             self._kept_log = KeptLog(log)
             with self._kept_log.writer() as output:
-                self._process = subprocess.Popen(
+                forked = None if server is None else server.fork(address, output, runtime.directory)
+                self._process: subprocess.Popen[bytes] | ForkedProcess = forked or subprocess.Popen(
                     [sys.executable, "-m", module, address, str(os.getpid())],
                     stdin=subprocess.DEVNULL,
                     stdout=output,

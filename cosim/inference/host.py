@@ -171,6 +171,15 @@ def _noise_image(seed: int) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
+def prepare() -> None:
+    """Import what every engine is made with."""
+    import transformers  # noqa: F401
+    import vllm.v1.engine.llm_engine  # noqa: F401
+
+    import cosim.inference.cached_renderer
+    import cosim.inference.profiled_executor  # noqa: F401
+
+
 def main() -> None:
     """Serve until the near side says stop."""
     status = serve(sys.argv[1:], EngineRequest, Host().handle)

@@ -28,6 +28,7 @@ from cosim.bridge.messages import PROTOCOL_VERSION
 from cosim.bridge.remote import RemoteHost
 from cosim.inference.base import EngineRefusal, Prompt, RenderResult, StepResult
 from cosim.inference.vllm_arguments import check_arguments
+from cosim.kept_children import KeptChildren
 
 # The first start compiles byte code and has vLLM inspect each model class in a subprocess.
 START_LIMIT_S = 600.0
@@ -60,10 +61,11 @@ class EngineHost:
         role: str | None = None,
         environment: dict[str, str] | None = None,
         elsewhere: Elsewhere | None = None,
+        kept: KeptChildren | None = None,
     ) -> None:
         """Start the process and its engines without waiting for them.
 
-        `role` names it in errors. Raises EngineArgumentError for an argument that vLLM does not have, ChildError if the
+        `role` names it in errors. `kept` may fork it, unless it executes steps. Raises EngineArgumentError for an argument that vLLM does not have, ChildError if the
         other machine does not let us in.
         """
         self.silence_limit_s = silence_limit_s
@@ -83,13 +85,16 @@ class EngineHost:
         else:
             for spec in engines:
                 check_arguments(spec)
+            variables = {**host_environment(hardware, engines), **(environment or {})}
+            executes = any(spec.executor is None for spec in engines)
             self.child = Child(
                 role or f"vllm {hardware}",
                 ENGINE_MODULE,
                 EngineReply,
                 runtime=runtime,
                 log=log,
-                environment={**host_environment(hardware, engines), **(environment or {})},
+                environment=variables,
+                server=kept.server(ENGINE_MODULE, variables) if kept is not None and not executes else None,
             )
         self.child.send(StartEngines(PROTOCOL_VERSION, hardware, list(engines), seed))
 

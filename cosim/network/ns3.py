@@ -30,9 +30,11 @@ from cosim.bridge.messages import (
 )
 from cosim.bridge.nr_messages import ACCESS_PARTS, NrAccess
 from cosim.clock import NS_PER_S
+from cosim.kept_children import KeptChildren
 from cosim.network.base import Gauge, record
 from cosim.network.knobs import direction_at
 
+MODULE = "ns3_scenarios.process"
 # One request simulates at most this much, so that the silence limit bounds a stuck process and not a long scenario.
 SLICE_NS = NS_PER_S
 # TCP gives a connection up no sooner than this after it was last used: the SYN is repeated for 127 s, data for longer.
@@ -56,6 +58,7 @@ class Ns3Network:
         log: Path,
         silence_limit_s: float,
         gauge: Gauge = lambda t_ns, source, metric, labels, value: None,
+        kept: KeptChildren | None = None,
     ) -> None:
         self.hops = hops_of(topology)
         self.wall_ns = 0
@@ -68,7 +71,8 @@ class Ns3Network:
         self._reached_ns = 0  # what `advance` has answered
         self._late: list[Delivery] = []
         self._outstanding = _Outstanding(topology)
-        self._child = Child("ns-3 network", "ns3_scenarios.process", NetworkReply, runtime=runtime, log=log)
+        server = kept.server(MODULE, {}) if kept is not None else None
+        self._child = Child("ns-3 network", MODULE, NetworkReply, runtime=runtime, log=log, server=server)
         self._child.send(ConfigureNetwork(PROTOCOL_VERSION, topology))
 
     def wait_ready(self, *, limit_s: float = READY_LIMIT_S) -> NetworkReady:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.results import charts
@@ -32,6 +33,9 @@ from cosim.results.store import (
 )
 from cosim.results.summary import load_scenario, summarise
 from cosim.results.timeline import SAMPLED, Timeline, timeline
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 TEMPLATE = "report.html.j2"
 SLOW_QUANTILE = 0.95
@@ -62,9 +66,6 @@ def write_report(directory: Path, summary: dict[str, Any] | None = None) -> Path
 
 def render(directory: Path, summary: dict[str, Any] | None = None) -> str:
     """The report as HTML."""
-    # jinja2 is needed by nothing else of a run.
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     summary = summarise(directory) if summary is None else summary
     manifest = read_manifest(directory)
     scenario = load_scenario(directory)
@@ -75,15 +76,7 @@ def render(directory: Path, summary: dict[str, Any] | None = None) -> str:
     population = populate(read_requests(directory), tiers, deadlines_ns.values())
     distributions = {name: observe(population, name) for name in tiers}
     slow_parts = _slow_parts(population, tiers)
-    environment = Environment(
-        loader=PackageLoader("cosim.results"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters.update(num=_number, pct=_percent, thousands=_thousands)
-    return environment.get_template(TEMPLATE).render(
+    return _template().render(
         summary=summary,
         headline=headline(tiers),
         steps={name: cell(tier) for name, tier in tiers.items()},
@@ -125,6 +118,23 @@ def render(directory: Path, summary: dict[str, Any] | None = None) -> str:
         ],
         children=json.dumps(manifest.get("children") or {}, indent=1, ensure_ascii=False),
     )
+
+
+@cache
+def _template() -> Template:
+    """The report's template; compiling it takes longer than filling it in."""
+    # jinja2 is needed by nothing else of a run.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("cosim.results"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters.update(num=_number, pct=_percent, thousands=_thousands)
+    return environment.get_template(TEMPLATE)
 
 
 def loop_text(loop: dict[str, str]) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from cosim.clock import monotonic_s
 from cosim.results.manifest import damage
 from cosim.results.records import RequestRecord, StepsLine
-from cosim.results.timeseries import TimeseriesWriter
+from cosim.results.timeseries import TimeseriesWriter, string_array
 from cosim.signals import unbroken
 
 if TYPE_CHECKING:
@@ -220,19 +220,22 @@ def read_samples(directory: Path, metrics: Collection[str]) -> Iterator[Samples]
 
     for path in parts:
         try:
-            table = pq.read_table(path, columns=["t_ns", "source", "metric", "labels", "value"])
+            # Not read_table: it imports pandas, by way of pyarrow.dataset.
+            with pq.ParquetFile(path) as part:
+                table = part.read(["t_ns", "source", "metric", "labels", "value"])
         except (pa.ArrowException, OSError) as error:
             raise ResultsError(f"{path}: {error}; restore the file or run the scenario again") from None
-        table = table.filter(pc.is_in(table["metric"].cast(pa.string()), pa.array(list(metrics), pa.string())))
+        table = table.filter(pc.is_in(table["metric"].cast(pa.string()), string_array(metrics)))
         if not len(table):
             continue
         names, codes = [], np.zeros(len(table), dtype=np.int64)
         for key in ("source", "metric", "labels"):
             found = table[key].cast(pa.string()).combine_chunks().dictionary_encode()
             names.append(found.dictionary.to_pylist())
-            codes = codes * max(len(names[-1]), 1) + found.indices.to_numpy()
+            codes = codes * max(len(names[-1]), 1) + np.from_dlpack(found.indices)
         order = np.argsort(codes, kind="stable")
-        t_ns, value = table["t_ns"].to_numpy()[order], table["value"].to_numpy()[order]
+        # Nor to_numpy, which imports it too.
+        t_ns, value = (np.from_dlpack(table[key].combine_chunks())[order] for key in ("t_ns", "value"))
         kinds, starts = np.unique(codes[order], return_index=True)
         for code, start, end in zip(kinds.tolist(), starts, [*starts[1:], len(order)], strict=True):
             code, labels = divmod(code, len(names[2]))

@@ -32,6 +32,8 @@ from cosim.results.verdict import Evidence, TierCount, disturbances, judge
 
 SCHEMA_VERSION = 1
 DECIMALS = 6
+# Ten times as fast, where PyYAML was built with it.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 STATUSES: tuple[Status, ...] = get_args(Status)
 WALL_PARTS = ("engine", "network", "conductor", "startup")
 
@@ -181,7 +183,7 @@ def summary_bytes(summary: dict[str, Any]) -> bytes:
 def load_scenario(directory: Path) -> dict[str, Any]:
     """scenario.resolved.yaml as plain data. Raises ResultsError if it is missing or no mapping."""
     try:
-        scenario = yaml.safe_load(read_scenario_text(directory))
+        scenario = yaml.load(read_scenario_text(directory), _LOADER)
     except yaml.YAMLError as error:
         raise ResultsError(f"{directory / SCENARIO}: {error}; restore the file or run the scenario again") from None
     if not isinstance(scenario, dict):

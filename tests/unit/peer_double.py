@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 import zmq
 
 from cosim.bridge.codec import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES
-from cosim.bridge.engine_messages import EngineRequest, EnginesReady, Rendered, Step
+from cosim.bridge.engine_messages import EngineRequest, EnginesReady, Rendered, RenderRefused, Step
 from cosim.bridge.errors import MessageError
 from cosim.bridge.peer import serve
 from cosim.clock import sleep_s
@@ -34,6 +35,8 @@ def handle(request: Any) -> Any:
         raise ValueError("the reason")
     elif action == "refuse":
         raise MessageError("message 'refuse' is out of order")
+    elif action == "temporary":
+        return RenderRefused(0, os.getppid(), os.getsid(0), f"{os.environ['TMPDIR']} {tempfile.gettempdir()}")
     elif action == "spawn":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
         return Rendered(child.pid, 0, 0, 0, 0, 0)
@@ -47,6 +50,12 @@ NONSENSE: dict[str, Callable[[], list[bytes]]] = {
     "far too much": lambda: [bytes(MAX_FRAME_BYTES + 1)],
     "an old version": lambda: [msgspec.msgpack.encode(EnginesReady(1, {}, {}))],
 }
+
+
+def prepare() -> None:
+    """Load nothing, or fail."""
+    if os.environ.get("PEER_DOUBLE") == "cannot load":
+        raise OSError("a library is missing")
 
 
 def main() -> int:

@@ -22,6 +22,7 @@ from cosim.bridge.errors import ChildError, last_log_lines
 from cosim.bridge.kept_log import KeptLog
 from cosim.bridge.messages import PROTOCOL_VERSION
 from cosim.clock import monotonic_s, sleep_s
+from cosim.kept_children import KeptChildren
 from cosim.signals import first_signal_raises
 
 REPOSITORY = str(Path(__file__).parents[2])
@@ -35,16 +36,28 @@ def runtime() -> Iterator[Runtime]:
     assert not runtime.directory.exists()
 
 
-@pytest.fixture
-def child(runtime: Runtime, tmp_path: Path) -> Iterator[Child]:
-    child = start(runtime, tmp_path)
+@pytest.fixture(scope="module")
+def kept() -> Iterator[KeptChildren]:
+    kept = KeptChildren()
+    yield kept
+    kept.close()
+
+
+@pytest.fixture(params=["started", "forked"])
+def child(runtime: Runtime, tmp_path: Path, kept: KeptChildren, request: pytest.FixtureRequest) -> Iterator[Child]:
+    child = start(runtime, tmp_path, kept=kept if request.param == "forked" else None)
     yield child
     child.stop(politely=False)
 
 
-def start(runtime: Runtime, tmp_path: Path, **environment: str) -> Child:
-    log, environment = tmp_path / "double.log", {"PYTHONPATH": REPOSITORY, **environment}
-    return Child("double", "tests.unit.peer_double", EngineReply, runtime=runtime, log=log, environment=environment)
+def start(runtime: Runtime, tmp_path: Path, *, kept: KeptChildren | None = None, **environment: str) -> Child:
+    log, module, environment = (
+        tmp_path / "double.log",
+        "tests.unit.peer_double",
+        {"PYTHONPATH": REPOSITORY, **environment},
+    )
+    server = kept.server(module, environment) if kept is not None else None
+    return Child("double", module, EngineReply, runtime=runtime, log=log, environment=environment, server=server)
 
 
 def ask(child: Child, action: str, limit_s: float = 20) -> Rendered:
