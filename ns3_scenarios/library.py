@@ -20,6 +20,7 @@ import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,7 @@ def _run(command: list[str]) -> None:
         raise LibraryError(f"this command failed:\n  {shlex.join(command)}\n{errors}")
 
 
+@cache
 def load() -> tuple[Any, dict[str, str]]:
     """The C++ namespace `cosim` and the versions of ns-3 and compiler. Raises LibraryError."""
     ns3 = find_ns3()

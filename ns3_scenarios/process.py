@@ -26,6 +26,7 @@ from cosim.bridge.messages import (
     Delivery,
     Direction,
     Kpi,
+    Link,
     LinkCounters,
     Lose,
     NetworkReady,
@@ -34,14 +35,23 @@ from cosim.bridge.messages import (
     Reset,
     Send,
     Set,
+    Topology,
+    Transport,
 )
 from cosim.bridge.nr_messages import (
     ACCESS_PARTS,
     BackgroundTraffic,
+    BearerConfig,
+    CarrierConfig,
+    Flow,
     Interruption,
     NrAccess,
+    NrCell,
     RadioConfig,
     SchedulerConfig,
+    SlotShape,
+    TracePoint,
+    UeConfig,
     UplinkGrantConfig,
 )
 from cosim.bridge.peer import serve
@@ -220,6 +230,19 @@ class NetworkProcess:
     def _kpi(self, sample: Any) -> Kpi:
         link, up = self._links[int(sample.direction)]
         return link_kpi(sample.t_ns, link, up, sample.n_bytes, sample.max_queue_bytes, sample.dropped_packets)
+
+
+def prepare() -> None:
+    """Load the C++ and have cppyy compile what needs no network; nothing of ns-3 is made."""
+    cosim, _ = load()
+    native = Native(cosim)
+    direction = Direction(0)
+    link = Link(direction, direction)
+    ue = UeConfig("ue", radio=RadioConfig(trace=(TracePoint(0, 0.0, 0.0),)))
+    cell = NrCell(carrier=CarrierConfig(slots=(SlotShape(14, 0),)), bearers=(BearerConfig("any"),), ues=(ue,))
+    for access in (link, NrAccess(cell, (Flow("any"),))):
+        transport = Transport("cubic", slow_start_after_idle=True, tls=True)
+        native.topology(Topology(("ue",), access, link, {"path": link}, 1500, transport, 1, None))
 
 
 def main() -> int:

@@ -65,8 +65,8 @@ class EngineHost:
     ) -> None:
         """Start the process and its engines without waiting for them.
 
-        `role` names it in errors. `kept` may fork it, unless it executes steps. Raises EngineArgumentError for an argument that vLLM does not have, ChildError if the
-        other machine does not let us in.
+        `role` names it in errors. `kept` may fork it, unless it executes steps. Raises EngineArgumentError for an
+        argument that vLLM does not have, ChildError if the other machine does not let us in.
         """
         self.silence_limit_s = silence_limit_s
         self._ready: EnginesReady | None = None

@@ -232,10 +232,11 @@ def read_samples(directory: Path, metrics: Collection[str]) -> Iterator[Samples]
         for key in ("source", "metric", "labels"):
             found = table[key].cast(pa.string()).combine_chunks().dictionary_encode()
             names.append(found.dictionary.to_pylist())
-            codes = codes * max(len(names[-1]), 1) + np.from_dlpack(found.indices)
+            codes = codes * max(len(names[-1]), 1) + np.asarray(np.from_dlpack(found.indices), np.int64)
         order = np.argsort(codes, kind="stable")
         # Nor to_numpy, which imports it too.
-        t_ns, value = (np.from_dlpack(table[key].combine_chunks())[order] for key in ("t_ns", "value"))
+        t_ns = np.asarray(np.from_dlpack(table["t_ns"].combine_chunks()), np.int64)[order]
+        value = np.asarray(np.from_dlpack(table["value"].combine_chunks()), np.float64)[order]
         kinds, starts = np.unique(codes[order], return_index=True)
         for code, start, end in zip(kinds.tolist(), starts, [*starts[1:], len(order)], strict=True):
             code, labels = divmod(code, len(names[2]))
