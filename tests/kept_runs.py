@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from cosim.run import RunOptions, execute
 from cosim.scenario.load import load
 
 SAME_IN_MANIFEST = ("children", "versions", "engine_hosts", "connections", "links", "invariants", "lines", "virtual_ns")
+
+
+def forget_pytest() -> None:
+    """A worker's environment is the same for all its runs; pytest puts the name of each test into it."""
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
 
 
 class InterruptedProgress(Progress):
@@ -44,6 +50,7 @@ class Worker:
         replay_of: str | None = None,
     ) -> dict[str, Any]:
         """All of a run that no clock of this machine has a part in."""
+        forget_pytest()
         file = self.folder / f"{name}.yaml"
         file.write_text(yaml.safe_dump({**data, "seed": seed}))
         directory = self.folder / name

@@ -13,7 +13,7 @@ import pytest
 from cosim.kept_children import KeptChildren
 from cosim.results.terminal import Progress
 from cosim.run import RunFailedError
-from tests.kept_runs import InterruptedProgress, Worker
+from tests.kept_runs import InterruptedProgress, Worker, forget_pytest
 from tests.lockstep import chat, scenario
 from tests.scenario.test_nr_cell import in_cell
 
@@ -54,6 +54,7 @@ def worker(kept: KeptChildren, tmp_path: Path) -> Worker:
 
 
 def server_of(kept: KeptChildren) -> int:
+    forget_pytest()
     server = kept.server("ns3_scenarios.process", {})
     assert server is not None
     return server.pid

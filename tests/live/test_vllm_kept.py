@@ -12,7 +12,7 @@ import pytest
 from cosim.bridge.child import Child, Runtime
 from cosim.inference.vllm import EngineHost
 from cosim.kept_children import KeptChildren
-from tests.kept_runs import InterruptedProgress, Worker
+from tests.kept_runs import InterruptedProgress, Worker, forget_pytest
 from tests.live.vllm_host import profiled, spec
 from tests.lockstep import scenario
 
@@ -67,6 +67,7 @@ def test_engines_of_a_kept_process_are_as_new(kept: KeptChildren, tmp_path: Path
 
 
 def test_what_executes_steps_is_started_by_itself(kept: KeptChildren, tmp_path: Path) -> None:
+    forget_pytest()
     runtime = Runtime()
     engines = {"executed": [profiled("a"), spec("b")], "profiled": [profiled("a")]}
     try:

@@ -107,7 +107,7 @@ def test_a_child_whose_server_is_killed_is_an_error(kept: KeptChildren, runtime:
     ask(child, "answer")
     os.kill(server.pid, signal.SIGKILL)
     with pytest.raises(ChildError, match="was killed by SIGKILL"):
-        ask(child, "answer")
+        ask(child, "sleep")
 
 
 def test_what_cannot_load_is_started_by_itself_and_says_why(kept: KeptChildren) -> None:
