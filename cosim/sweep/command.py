@@ -9,18 +9,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cosim.results.terminal import choose_mode
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.load import Loaded
-from cosim.sweep.base import Outcome
+from cosim.sweep.base import Executor, Outcome
 from cosim.sweep.closing import closing_lines
 from cosim.sweep.directory import earlier_sweep, empty, locked, write_sweep
 from cosim.sweep.driver import MADE, OnFailure, SweepFailedError, Work, carry_out_sweep, make_tables, work_of
 from cosim.sweep.local import LocalExecutor
 from cosim.sweep.points import MOST_RUNS, count, placed_points, sweep_of
 from cosim.sweep.progress import SweepProgress
+from cosim.sweep.shard import Shard
 from cosim.sweep.tasks import resolved_points
 
 MOST_LISTED = 40
@@ -37,6 +38,9 @@ class SweepOptions:
     on_failure: OnFailure
     dry_run: bool
     workers: int | None
+    shard: Shard | None
+    executor: Literal["local", "ray"]
+    ray_address: str | None
     yes: bool
     ui: str
     json: bool
@@ -53,18 +57,37 @@ def sweep(loaded: Loaded, options: SweepOptions) -> int:
     refuse_many(loaded, yes=options.yes)
     if options.dry_run:
         earlier = earlier_sweep(options.directory, resume=options.resume, force=options.force)
-        work = work_of(loaded, options.directory, earlier, runnable=False)
+        work = work_of(loaded, options.directory, earlier, runnable=False, shard=options.shard)
         _say_work(work, loaded)
         for task in work.tasks:
             print(f"{task.directory}  seed {task.seed}")
         return 0
+    executor = _executor(options)
     with locked(options.directory):
         earlier = earlier_sweep(options.directory, resume=options.resume, force=options.force)
-        work = work_of(loaded, options.directory, earlier, runnable=True)
+        work = work_of(loaded, options.directory, earlier, runnable=True, shard=options.shard)
         _say_work(work, loaded)
         if earlier is None:
             _begin(options.directory, work, loaded)
-        return _carry_out(work, options)
+        return _carry_out(work, options, executor)
+
+
+def merge(directories: Sequence[Path], out: Path, *, partial: bool) -> int:
+    """Make one sweep of shards; returns the exit status as `sweep` does. Raises ResultsError."""
+    from cosim.sweep.merge import merge as carry_out
+
+    merged = carry_out(directories, out, partial=partial)
+    tally, sweep = merged.tally, merged.sweep
+    if len(merged.versions) > 1:
+        for version, where in sorted(merged.versions.items()):
+            tell(f"warning: runs of cosim {version} in {', '.join(map(str, where))}")
+    part = f", shard {sweep.shard}" if sweep.shard else ""
+    tell(f"{sweep.name}{part}: {len(sweep.points)} point(s) x {len(sweep.seeds)} run(s) in {out} ({merged.files})")
+    tell(f"{tally.done} of {tally.total} runs done, {tally.failed} failed, {tally.invalid} INVALID")
+    if tally.done < tally.total:
+        tell(f"`cosim sweep SCENARIO --resume -o {out}` carries out the others")
+        return 3
+    return 4 if tally.invalid else 0
 
 
 def refuse_many(loaded: Loaded, *, yes: bool) -> None:
@@ -99,7 +122,18 @@ def _say_work(work: Work, loaded: Loaded) -> None:
         tell(f"again: {task.directory}: {why}")
     kept = f", {work.tally.kept} of them done before" if work.tally.kept else ""
     points = len(work.sweep.points)
-    tell(f"{work.sweep.name}: {points} point(s) x {len(work.sweep.seeds)} run(s) = {work.tally.total}{kept}")
+    part = f", shard {work.sweep.shard}" if work.sweep.shard else ""
+    tell(f"{work.sweep.name}{part}: {points} point(s) x {len(work.sweep.seeds)} run(s) = {work.tally.total}{kept}")
+
+
+def _executor(options: SweepOptions) -> Executor:
+    if options.executor == "ray":
+        from cosim.sweep.ray_cluster import RayExecutor
+
+        return RayExecutor(options.ray_address, options.workers)
+    if options.ray_address is not None:
+        raise ScenarioError([Problem("--ray-address", None, "", "given without a use", "with --executor ray")])
+    return LocalExecutor(options.workers or len(os.sched_getaffinity(0)))
 
 
 def _begin(directory: Path, work: Work, loaded: Loaded) -> None:
@@ -112,10 +146,9 @@ def _begin(directory: Path, work: Work, loaded: Loaded) -> None:
         raise SweepFailedError(f"{what}; mend that, or choose another directory with -o") from error
 
 
-def _carry_out(work: Work, options: SweepOptions) -> int:
+def _carry_out(work: Work, options: SweepOptions, executor: Executor) -> int:
     tally = work.tally
     progress = SweepProgress(choose_mode(options.ui), tally)
-    executor = LocalExecutor(options.workers or len(os.sched_getaffinity(0)))
     try:
         failed = carry_out_sweep(work, options.directory, executor, progress, options.on_failure)
     except BaseException:
@@ -127,6 +160,8 @@ def _carry_out(work: Work, options: SweepOptions) -> int:
             f"stopped at the first failed run with {tally.left} left: --resume goes on, --continue-on-error passes over"
         )
     tell(progress.line(0.0))
+    if work.sweep.shard:
+        tell(f"this is shard {work.sweep.shard}: `cosim sweep merge DIR... -o DIR` makes one sweep of all")
     if options.json:
         print(json.dumps(_as_json(work, failed, options.directory), indent=1, ensure_ascii=False))
     else:
@@ -147,6 +182,7 @@ def _as_json(work: Work, failed: Sequence[Outcome], directory: Path) -> dict[str
         "name": work.sweep.name,
         "points": len(work.sweep.points),
         "paired": work.sweep.paired,
+        "shard": work.sweep.shard,
         "runs": {
             "total": tally.total,
             "done": tally.kept + tally.done,

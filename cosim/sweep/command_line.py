@@ -42,6 +42,16 @@ def sweep(
     jobs: Annotated[
         int | None, typer.Option("-j", "--jobs", min=1, metavar="N", help="Runs at a time; default: one for each CPU.")
     ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only every N-th point, from the I-th; `merge` joins them.")
+    ] = None,
+    executor: Annotated[
+        Literal["local", "ray"], typer.Option(help="Runs on this machine, or on those of a Ray cluster.")
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="auto or HOST:PORT; default: RAY_ADDRESS, or a cluster of this machine."),
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=V", help="Give a key another value.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same as --set seed=N.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="However many runs.")] = False,
@@ -54,6 +64,7 @@ def sweep(
     from cosim.scenario.load import load
     from cosim.sweep.command import SweepOptions
     from cosim.sweep.command import sweep as carry_out
+    from cosim.sweep.shard import parse_shard
 
     if continue_on_error and fail_fast:
         raise ScenarioError([Problem("--fail-fast", None, "", "given beside --continue-on-error", "one of the two")])
@@ -67,9 +78,25 @@ def sweep(
         on_failure="continue" if continue_on_error else "interrupt" if fail_fast else "finish",
         dry_run=dry_run,
         workers=jobs,
+        shard=None if shard is None else parse_shard(shard),
+        executor=executor,
+        ray_address=ray_address,
         yes=yes,
         ui=ui,
         json=json_,
     )
     if code := carry_out(loaded, options):
+        raise typer.Exit(code)
+
+
+@sweep_app.command()
+def merge(
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="What `cosim sweep --shard` made.")],
+    output: Annotated[Path, typer.Option("-o", "--output-dir", help="Directory of the whole sweep, to be made.")],
+    partial: Annotated[bool, typer.Option("--partial", help="Also if a shard is missing.")] = False,
+) -> None:
+    """Make one sweep of the directories of its shards."""
+    from cosim.sweep.command import merge as carry_out
+
+    if code := carry_out(directories, output, partial=partial):
         raise typer.Exit(code)

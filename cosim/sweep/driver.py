@@ -25,6 +25,7 @@ from cosim.sweep.base import Executor, Outcome, RunTask
 from cosim.sweep.directory import refuse_change, run_state
 from cosim.sweep.points import Placed, placed_points, sweep_of, swept_keys
 from cosim.sweep.progress import SweepProgress, Tally
+from cosim.sweep.shard import Shard
 from cosim.sweep.tasks import Warnings, resolved_points, tasks_of
 
 OnFailure = Literal["finish", "continue", "interrupt"]
@@ -46,37 +47,48 @@ class Work:
     warnings: list[str]
 
 
-def work_of(loaded: Loaded, directory: Path, earlier: StoredSweep | None, *, runnable: bool) -> Work:
-    """What is to do for a sweep in a directory; `earlier` is what the directory holds of it.
+def work_of(
+    loaded: Loaded, directory: Path, earlier: StoredSweep | None, *, runnable: bool, shard: Shard | None = None
+) -> Work:
+    """What is to do for a sweep in a directory; `earlier` is what the directory holds of it, `shard` None all of it.
 
-    Raises ScenarioError for points that cannot be run, ResultsError if `earlier` is of another scenario.
+    Raises ScenarioError for points that cannot be run, ResultsError if `earlier` is of another scenario or shard.
     """
     points = placed_points(loaded)
+    if shard is not None:
+        shard.check_holds_any(len(points))
     if earlier is None:
-        return _new(loaded, points, runnable=runnable)
+        return _new(loaded, points, shard, runnable=runnable)
     if earlier.scenario_hash != loaded.hash():
         raise refuse_change(directory, loaded.resolved_yaml())
+    if shard is not None and str(shard) != earlier.shard:
+        held = "the whole sweep" if earlier.shard is None else f"shard {earlier.shard}"
+        raise ResultsError(f"{directory} holds {held}, not shard {shard}; choose another directory with -o")
     return _rest(loaded, points, directory, earlier, runnable=runnable)
 
 
-def _new(loaded: Loaded, points: list[Placed], *, runnable: bool) -> Work:
+def _new(loaded: Loaded, points: list[Placed], shard: Shard | None, *, runnable: bool) -> Work:
+    """Every point is checked by every shard, and whether runs are paired is asked of all."""
     tasks: list[RunTask] = []
     swept: list[SweptPoint] = []
     warnings = Warnings()
+    paired = True
     for placed, resolved in resolved_points(loaded, points, runnable=runnable):
         warnings.add(resolved)
         runs = tasks_of(loaded, placed, resolved)
-        tasks += runs
+        paired = paired and not any(run.executed_on for run in runs)
         point = placed.point
-        swept.append(SweptPoint(point.index, point.slug, point.values, [run.scenario_hash for run in runs]))
+        if shard is None or shard.holds(point.index):
+            tasks += runs
+            swept.append(SweptPoint(point.index, point.slug, point.values, [run.scenario_hash for run in runs]))
     section = sweep_of(loaded)
     sweep = StoredSweep(
         schema_version=SCHEMA_VERSION,
         name=loaded.scenario.name,
         keys=swept_keys(section),
         seeds=[loaded.scenario.seed + number for number in range(section.repeats)],
-        paired=not any(task.executed_on for task in tasks),
-        shard=None,
+        paired=paired,
+        shard=None if shard is None else str(shard),
         scenario_hash=loaded.hash(),
         points=swept,
     )
