@@ -89,6 +89,7 @@ FINER_PARTS = tuple(
 _KNOWN = {part.name: part for part in (*PARTS, *FINER_PARTS)}
 _PLACE = {part.name: place for place, part in enumerate(PARTS)}
 _FINER_PLACE = {part.name: place for place, part in enumerate(FINER_PARTS)}
+_WAY_BACK = ("down_transport", "down_wan", "down_core", "down_access")
 
 
 def part_of(name: str) -> Part:
@@ -118,3 +119,13 @@ def in_order(names: Iterable[str]) -> list[str]:
         return _PLACE.get(contract_part(name), len(PARTS)), _FINER_PLACE.get(name, len(FINER_PARTS)), name
 
     return sorted(names, key=place)
+
+
+def in_time(names: Iterable[str]) -> list[str]:
+    """Keys of `parts` in the order in which they follow one another in time: the way down is crossed from the WAN."""
+
+    def back(name: str) -> int:
+        contract = contract_part(name)
+        return _WAY_BACK.index(contract) if contract in _WAY_BACK else -1
+
+    return sorted(in_order(names), key=back)

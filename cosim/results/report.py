@@ -175,6 +175,11 @@ def _access(scenario: dict[str, Any]) -> dict[str, Any]:
     return mapping(mapping(scenario.get("network")).get("access"))
 
 
+def kpi_interval_ns(scenario: dict[str, Any]) -> int:
+    """The windows of radio samples."""
+    return _ns(_access(scenario).get("kpi_interval", "100ms"))
+
+
 def _ns(duration: str) -> int:
     from pydantic import TypeAdapter
 
@@ -200,7 +205,7 @@ def _timeline(
         [engine for tier in tiers.values() for engine in tier["engines"]],
         max(ends_ns),
         events(scenario),
-        _ns(_access(scenario).get("kpi_interval", "100ms")),
+        kpi_interval_ns(scenario),
     )
 
 

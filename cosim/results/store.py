@@ -20,6 +20,7 @@ from cosim.signals import unbroken
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
 REQUESTS = "requests.jsonl"
@@ -199,23 +200,33 @@ def read_requests(directory: Path) -> Iterator[RequestRecord]:
     return _read(directory / REQUESTS, msgspec.json.Decoder(RequestRecord))
 
 
+class _Parts(msgspec.Struct):
+    parts: dict[str, int]
+
+
+def read_part_names(directory: Path) -> set[str]:
+    """Every key that `parts` has in requests.jsonl; damage is treated as by `read_requests`."""
+    found: set[str] = set()
+    for record in _read(directory / REQUESTS, msgspec.json.Decoder(_Parts)):
+        found.update(record.parts)
+    return found
+
+
 def read_steps(directory: Path) -> Iterator[StepsLine]:
     """The lines of steps.jsonl, in the file's order; damage is treated as by `read_requests`."""
     decoder: msgspec.json.Decoder[StepsLine] = msgspec.json.Decoder(StepsLine)
     return _read(directory / STEPS, decoder)
 
 
-def read_samples(directory: Path, metrics: Collection[str]) -> Iterator[Samples]:
-    """The time series of a run whose metric is named, part by part, so that memory holds one part.
+def read_timeseries(directory: Path) -> Iterator[pa.Table]:
+    """The time series of a run, a table with the columns t_ns, source, metric, labels, value for each part.
 
-    Raises ResultsError for a damaged part; a run without time series has no samples.
+    Raises ResultsError for a damaged part; a run without time series has no tables.
     """
     parts = sorted((directory / TIMESERIES).glob("part-*.parquet"))
     if not parts:
         return
-    import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     for path in parts:
@@ -225,24 +236,42 @@ def read_samples(directory: Path, metrics: Collection[str]) -> Iterator[Samples]
                 table = part.read(["t_ns", "source", "metric", "labels", "value"])
         except (pa.ArrowException, OSError) as error:
             raise ResultsError(f"{path}: {error}; restore the file or run the scenario again") from None
+        yield table
+
+
+def read_samples(directory: Path, metrics: Collection[str] | None) -> Iterator[Samples]:
+    """The time series of a run whose metric is named (None: all), part by part, so that memory holds one part.
+
+    Raises ResultsError for a damaged part; a run without time series has no samples.
+    """
+    for table in read_timeseries(directory):
+        yield from _samples(table, metrics)
+
+
+def _samples(table: pa.Table, metrics: Collection[str] | None) -> Iterator[Samples]:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if metrics is not None:
         table = table.filter(pc.is_in(table["metric"].cast(pa.string()), string_array(metrics)))
-        if not len(table):
-            continue
-        names, codes = [], np.zeros(len(table), dtype=np.int64)
-        for key in ("source", "metric", "labels"):
-            found = table[key].cast(pa.string()).combine_chunks().dictionary_encode()
-            names.append(found.dictionary.to_pylist())
-            codes = codes * max(len(names[-1]), 1) + np.asarray(np.from_dlpack(found.indices), np.int64)
-        order = np.argsort(codes, kind="stable")
-        # Nor to_numpy, which imports it too.
-        t_ns = np.asarray(np.from_dlpack(table["t_ns"].combine_chunks()), np.int64)[order]
-        value = np.asarray(np.from_dlpack(table["value"].combine_chunks()), np.float64)[order]
-        kinds, starts = np.unique(codes[order], return_index=True)
-        for code, start, end in zip(kinds.tolist(), starts, [*starts[1:], len(order)], strict=True):
-            code, labels = divmod(code, len(names[2]))
-            source, metric = divmod(code, len(names[1]))
-            chosen = slice(start, end)
-            yield Samples(names[0][source], names[1][metric], names[2][labels], t_ns[chosen], value[chosen])
+    if not len(table):
+        return
+    names, codes = [], np.zeros(len(table), dtype=np.int64)
+    for key in ("source", "metric", "labels"):
+        found = table[key].cast(pa.string()).combine_chunks().dictionary_encode()
+        names.append(found.dictionary.to_pylist())
+        codes = codes * max(len(names[-1]), 1) + np.asarray(np.from_dlpack(found.indices), np.int64)
+    order = np.argsort(codes, kind="stable")
+    # to_numpy would import pandas.
+    t_ns = np.asarray(np.from_dlpack(table["t_ns"].combine_chunks()), np.int64)[order]
+    value = np.asarray(np.from_dlpack(table["value"].combine_chunks()), np.float64)[order]
+    kinds, starts = np.unique(codes[order], return_index=True)
+    for code, start, end in zip(kinds.tolist(), starts, [*starts[1:], len(order)], strict=True):
+        code, labels = divmod(code, len(names[2]))
+        source, metric = divmod(code, len(names[1]))
+        chosen = slice(start, end)
+        yield Samples(names[0][source], names[1][metric], names[2][labels], t_ns[chosen], value[chosen])
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
@@ -261,9 +290,9 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return content
 
 
-def read_scenario_text(directory: Path) -> str:
-    """scenario.resolved.yaml of a run as text. Raises ResultsError if it is missing."""
-    path = directory / SCENARIO
+def read_scenario_text(directory: Path, name: str = SCENARIO) -> str:
+    """scenario.resolved.yaml of a run, or another file of its directory, as text. Raises ResultsError if missing."""
+    path = directory / name
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

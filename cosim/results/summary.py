@@ -180,14 +180,17 @@ def summary_bytes(summary: dict[str, Any]) -> bytes:
     return (json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def load_scenario(directory: Path) -> dict[str, Any]:
-    """scenario.resolved.yaml as plain data. Raises ResultsError if it is missing or no mapping."""
+def load_scenario(directory: Path, name: str = SCENARIO) -> dict[str, Any]:
+    """scenario.resolved.yaml, or another file there, as plain data.
+
+    Raises ResultsError if it is missing or no mapping.
+    """
     try:
-        scenario = yaml.load(read_scenario_text(directory), _LOADER)
+        scenario = yaml.load(read_scenario_text(directory, name), _LOADER)
     except yaml.YAMLError as error:
-        raise ResultsError(f"{directory / SCENARIO}: {error}; restore the file or run the scenario again") from None
+        raise ResultsError(f"{directory / name}: {error}; restore the file or run the scenario again") from None
     if not isinstance(scenario, dict):
-        raise ResultsError(f"{directory / SCENARIO}: holds no mapping; restore the file or run the scenario again")
+        raise ResultsError(f"{directory / name}: holds no mapping; restore the file or run the scenario again")
     return scenario
 
 
