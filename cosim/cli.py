@@ -224,6 +224,23 @@ def compare(
 
 
 @app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a run, or of a sweep.")],
+    to: Annotated[Literal["csv", "parquet", "perfetto", "vllm-bench"], typer.Option(help="Format.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="PATH", help="A folder for tables, else a file.")
+    ] = None,
+    tier: Annotated[str | None, typer.Option(metavar="NAME", help="Which tier's requests (vllm-bench).")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are already there.")] = False,
+) -> None:
+    """Write a run's requests, trace or figures in the format of other tools."""
+    from cosim.export.command import export as write
+
+    for path in write(directory, to, output, tier=tier, force=force, say=_tell):
+        print(path)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of a scenario."""
     from cosim.scenario.load import json_schema

@@ -241,8 +241,8 @@ class _Engines:
         step = self._step
         if step is None or (step.engine, step.index) != (line.engine, line.index):
             raise ResultsError(
-                f"{self._directory / STEPS}: the egress of step {line.index} of {line.engine} does not follow its step; "
-                "the file was changed: run the scenario again"
+                f"{self._directory / STEPS}: the egress of step {line.index} of {line.engine} does not follow it; the "
+                "file was changed: run the scenario again"
             )
         track = self._track(line.engine, "egress")
         end_ns = max(self._egress_free_ns.get(line.engine, 0), step.t_start_ns + step.duration_ns)

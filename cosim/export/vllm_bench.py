@@ -46,9 +46,9 @@ class Output:
 def vllm_bench(directory: Path, tier: str | None) -> dict[str, Any]:
     """The content of the file for a tier, which may be left out if the run has requests of one only.
 
-    Requests of the warm-up are left out, as vLLM's are. One that is not ok is a failed one, its `errors` entry says why.
-    What cosim does not know is 0 or "" where vLLM's own default is that (`prompt_len`, `generated_texts`) and null
-    elsewhere. `queue_times`: from when a request was due to when it was sent. `request_rate`: counted requests per
+    Requests of the warm-up are left out, as vLLM's are. One that is not ok is a failed one, its `errors` entry says
+    why. What cosim does not know is 0 or "" where vLLM's own default is that (`prompt_len`, `generated_texts`) and
+    null elsewhere. `queue_times`: from when a request was due to when it was sent. `request_rate`: counted requests per
     second of the duration, whatever made them. An INVALID run has the keys `verdict` and `reasons` besides, as
     `--metadata` would put them. Raises ResultsError if the tier has no counted request.
     """
@@ -177,7 +177,7 @@ def _choose(directory: Path, tier: str | None, records: Iterable[RequestRecord])
 
 
 def _burstiness(scenario: dict[str, Any], tier: str) -> float | None:
-    """vLLM's parameter of the arrivals' gamma distribution, where one group of clients with such arrivals asks."""
+    """The shape of the arrivals' gamma distribution, vLLM's `--burstiness`, where one group of such clients asks."""
     groups = [mapping(group) for group in scenario.get("clients") or [] if mapping(group).get("tier") in (tier, None)]
     arrivals = mapping(groups[0].get("arrivals")) if len(groups) == 1 else {}
     if arrivals.get("kind") == "poisson":

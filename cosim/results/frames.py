@@ -30,6 +30,9 @@ from cosim.results.sweep_store import (
     read_sweep,
     run_directory,
 )
+from cosim.results.sweep_tables import as_written
+
+TEXTS = ("point", "tier", "class", "status", "verdict", "steps", "paired")
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -216,7 +219,7 @@ def _swept(values: Iterable[Any]) -> pa.Array:
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int, float} or kinds in ({bool}, {str}):
         return pa.array(values)
-    return pa.array([value if isinstance(value, str) else json.dumps(value) for value in values])
+    return pa.array([as_written(value) for value in values])
 
 
 def _frame(table: Table) -> pd.DataFrame:
@@ -255,8 +258,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        # Slugs and names stay texts even where they look like numbers.
-        return pd.read_csv(path, dtype=dict.fromkeys(("point", "tier", "class"), "str"))
+        # Names stay texts even where they look like a number or like "NA".
+        return pd.read_csv(path, dtype=dict.fromkeys(TEXTS, "string"), keep_default_na=False, na_values=[""])
     except FileNotFoundError:
         raise ResultsError(f"{path} is missing; `cosim report {path.parent}` writes it from the runs") from None
     except (OSError, ValueError) as error:
