@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cosim.export.perfetto import flow_of, write_trace
 from cosim.results.parts import in_time, part_of
-from cosim.results.records import EgressRecord, FrontendRecord, RequestRecord, StepRecord
+from cosim.results.records import EgressRecord, FrontendRecord, RequestRecord, StepRecord, StepsLine
 from cosim.results.store import read_requests, read_samples, read_steps
 from tests.perfetto_trace import ReadTrace, Slice, read_trace
 
@@ -76,7 +76,7 @@ def check_transfers(trace: ReadTrace, requests: list[RequestRecord]) -> None:
     assert sum(category == "chunk" for _, category, _, _ in trace.instants) == arrived
 
 
-def check_engines(trace: ReadTrace, lines: list[object]) -> None:
+def check_engines(trace: ReadTrace, lines: list[StepsLine]) -> None:
     """Each front end and step is on its engine's track at its time."""
     steps = {(found.track.process, found.arguments["index"]): found for found in trace.of("step")}
     written = [line for line in lines if isinstance(line, StepRecord)]
@@ -90,10 +90,10 @@ def check_engines(trace: ReadTrace, lines: list[object]) -> None:
     fronts = by_name(trace.of("frontend"))
     rendered = [line for line in lines if isinstance(line, FrontendRecord)]
     assert fronts.keys() == {line.request_id for line in rendered}
-    for line in rendered:
-        found = fronts[line.request_id]
-        assert found.place == (f"engine {line.engine}", "frontend")
-        assert (found.start_ns, found.end_ns) == (line.t_start_ns, line.t_start_ns + line.duration_ns)
+    for front in rendered:
+        found = fronts[front.request_id]
+        assert found.place == (f"engine {front.engine}", "frontend")
+        assert (found.start_ns, found.end_ns) == (front.t_start_ns, front.t_start_ns + front.duration_ns)
     chunks = sum(len(line.durations_ns) for line in lines if isinstance(line, EgressRecord))
     last_steps_of_aborted = chunks - len(trace.of("egress"))
     tokens = [line.tokens.items() for line in written]

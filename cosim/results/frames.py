@@ -185,7 +185,10 @@ def sweep_requests_table(directory: Path) -> Table:
             pa.field("point", pa.string(), nullable=False, metadata={"description": "the point's slug"}),
             pa.field("run", pa.int64(), nullable=False, metadata={"description": "number of the run at its point"}),
             pa.field("seed", pa.int64(), nullable=False, metadata={"description": "the run's seed"}),
-            *(pa.field(key, array.type, metadata={"description": "swept"}) for key, array in values.items()),
+            *(
+                pa.field(key, array.type, array.null_count > 0, {"description": "swept"})
+                for key, array in values.items()
+            ),
         ]
     )
     schema = pa.schema([*own, *columns.schema_of(columns.request_columns(parts))])
