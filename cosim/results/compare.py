@@ -86,10 +86,11 @@ class PointComparison(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """All points. `objections`: runs that are INVALID or never ended, points without a partner."""
+    """All points. `lacking`: points of one sweep only. `objections`: runs that are INVALID or never ended."""
 
     a: str
     b: str
+    lacking: list[str]
     objections: list[str]
     points: list[PointComparison]
 
@@ -98,7 +99,8 @@ def compare(a: Path, b: Path) -> Comparison:
     """Compare two runs, points or sweeps. Raises ResultsError for what is neither, and for damaged files."""
     found, lacking = sides(a, b)
     objections = [text for pair in found for side in pair for text in _objections(side)]
-    return Comparison(str(a), str(b), [*dict.fromkeys(objections), *lacking], [_point(*pair) for pair in found])
+    points = [_point(*pair) for pair in found if all(side.runs for side in pair)]
+    return Comparison(str(a), str(b), lacking, [*dict.fromkeys(objections)], points)
 
 
 def _objections(side: Side) -> Iterator[str]:

@@ -15,7 +15,7 @@ HEADER = ("tier", "figure", "A", "B", "unpaired", "verdict")
 def comparison_lines(comparison: Comparison) -> list[str]:
     """What was compared, what speaks against it, and a table for each pair of points."""
     lines = [f"A  {comparison.a}", f"B  {comparison.b}"]
-    for text in comparison.objections:
+    for text in [*comparison.objections, *comparison.lacking]:
         lines += _wrapped(f"- {text}")
     for point in comparison.points:
         lines += ["", *_point_lines(point, named=len(comparison.points) > 1)]

@@ -73,12 +73,18 @@ class Sample:
 
 
 def sides(a: Path, b: Path) -> tuple[list[tuple[Side, Side]], list[str]]:
-    """The points to compare, and the points of one sweep that the other lacks. Raises ResultsError."""
+    """The points to compare, and a sentence on each point that only one of two sweeps has. Raises ResultsError."""
     if is_sweep(a) != is_sweep(b):
         whole = a if is_sweep(a) else b
         raise ResultsError(f"{whole} is a sweep, the other is not; give two sweeps, or a point: {whole / POINTS}/SLUG")
     if not is_sweep(a):
-        return [(_side(a), _side(b))], []
+        found = _side(a), _side(b)
+        for side in found:
+            if not side.runs:
+                raise ResultsError(
+                    f"{side.directory} has no run that came to its end (no summary.json that can be read); run it again"
+                )
+        return [found], []
     first, second = _points(a), _points(b)
     lacking = [f"{b} lacks {first[key].name}" for key in first if key not in second]
     lacking += [f"{a} lacks {second[key].name}" for key in second if key not in first]
@@ -122,7 +128,7 @@ def _points(sweep_directory: Path) -> dict[str, Path]:
 
 
 def _side(directory: Path) -> Side:
-    """A run or a point. Raises ResultsError if it is neither, or has no run that ended."""
+    """A run or a point. Raises ResultsError if it is neither."""
     of_point = sorted(directory.glob("run=*/"), key=lambda path: (len(path.name), path.name))
     if not of_point and not (directory / MANIFEST).exists():
         raise ResultsError(f"{directory} is no run, no point of a sweep (SWEEP/{POINTS}/SLUG) and no sweep")
@@ -134,10 +140,6 @@ def _side(directory: Path) -> Side:
             unended.append(path)
         else:
             runs[summary["seed"]] = Run(path, summary)
-    if not runs:
-        raise ResultsError(
-            f"{directory} has no run that came to its end (no summary.json that can be read); run it again"
-        )
     return Side(directory, runs, unended)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cosim.clock import NS_PER_MS
 from cosim.results.charts import WIDTH, colour_of, line, open_svg, shorten, text, ticks
 from cosim.results.population import OK_OUTCOMES, OUTCOMES, Population, column
+from cosim.results.statistics import percentile_interval, unbounded_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,6 +104,20 @@ def quantile_text(distribution: Distribution, share: float) -> str:
     if low == high:
         return "never" if math.isinf(low) else f"{low:.1f}"
     return f"\u2265 {low:.1f}" if math.isinf(high) else f"{low:.1f} to {high:.1f}"
+
+
+def quantile_interval_text(distribution: Distribution, share: float) -> str:
+    """The interval of a quantile in ms (see `percentile_interval`), or why an end is missing.
+
+    A request that timed out counts at its timeout for the lower end, and for the upper end as never answered.
+    """
+    if not distribution.n:
+        return ""
+    unanswered = [math.inf] * distribution.never
+    least = [*distribution.answered.tolist(), *distribution.censored.tolist(), *unanswered]
+    most = [*distribution.answered.tolist(), *[math.inf] * len(distribution.censored), *unanswered]
+    low, high = percentile_interval(least, share).low, percentile_interval(most, share).high
+    return unbounded_text(most, share) if low is None or high is None else f"{low:.1f} to {high:.1f}"
 
 
 def unanswered_text(tier: str, distribution: Distribution) -> str:

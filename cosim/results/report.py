@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.results import charts
 from cosim.results.basis import METHOD, grounds, verdict_text
-from cosim.results.distribution import QUANTILES, Distribution, cdf, observe, quantile_text, share_text, unanswered_text
+from cosim.results.distribution import (
+    QUANTILES,
+    Distribution,
+    cdf,
+    observe,
+    quantile_interval_text,
+    quantile_text,
+    share_text,
+    unanswered_text,
+)
 from cosim.results.ground import KINDS
 from cosim.results.manifest import mapping
 from cosim.results.metrics import LATENCIES, RATES, STATISTICS
@@ -268,7 +277,7 @@ def _distribution_rows(
             "never": found.never,
             "cancelled": found.cancelled,
             "within": [share_text(found, ms) for ms in deadlines_ms.values()],
-            "quantiles": [quantile_text(found, share) for share in QUANTILES],
+            "quantiles": [(quantile_text(found, share), quantile_interval_text(found, share)) for share in QUANTILES],
         }
         for name, found in distributions.items()
     ]

@@ -30,17 +30,8 @@ class Interval(NamedTuple):
 UNBOUNDED = Interval(None, None)
 
 
-class Curve(NamedTuple):
-    """A cumulative distribution: the share of all that is at most each of `values`, and a band around it."""
-
-    values: list[float]
-    shares: list[float]
-    low: list[float]
-    high: list[float]
-
-
 def mean_interval(values: Sequence[float]) -> Interval:
-    """Student's t interval of the mean of independent values, such as one figure of each run.
+    """Student's t interval of the mean of independent values: a figure of each run, or its difference in paired runs.
 
     mean -+ t(n - 1) * s / sqrt(n); unbounded for fewer than two values or where one is not finite. Source: Student
     (1908), Biometrika 6:1-25, as in scipy.stats.ttest_1samp(values, 0).confidence_interval().
@@ -167,14 +158,6 @@ def two_bootstraps(
     return _percentiles([b - a for a, b in zip(first, second, strict=True)])
 
 
-def paired_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
-    """Student's t interval of the mean of second - first, pair by pair, such as runs of equal seeds.
-
-    Source: as `mean_interval` of the differences; scipy.stats.ttest_rel(second, first).confidence_interval().
-    """
-    return mean_interval([b - a for a, b in zip(first, second, strict=True)])
-
-
 def paired_share_interval(gained: int, lost: int, n: int) -> Interval:
     """Interval of (gained - lost) / n over n pairs of requests, `gained` a hit in the second only, `lost` in the first.
 
@@ -220,27 +203,6 @@ def welch_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
     degrees = error**2 / sum(e**2 / (len(v) - 1) for e, v in zip(errors, (first, second), strict=True))
     half = _t(degrees) * math.sqrt(error)
     return Interval(difference - half, difference + half)
-
-
-def ecdf(answered: Sequence[float], unanswered: int) -> Curve:
-    """The least share of requests answered within each of the times it took, with a band (values as independent).
-
-    `unanswered` requests (timeouts, errors) are right-censored past the last answer, so the curve ends at
-    len(answered) / (len(answered) + unanswered). Up to the first timeout it is exact; past it, it is what is known to
-    be answered: groups of clients may have different timeouts, for which the estimate of Kaplan and Meier (1958, J. Am.
-    Stat. Assoc. 53:457-481) would be biased. Source: scipy.stats.ecdf, CensoredData. The band holds the whole curve,
-    share -+ sqrt(log(2 / (1 - CONFIDENCE)) / 2n): Massart (1990), Ann. Probab. 18:1269-1283.
-    """
-    if not len(answered):
-        return Curve([], [], [], [])
-    import numpy as np
-    from scipy.stats import CensoredData, ecdf
-
-    times = np.concatenate([np.asarray(answered, dtype=np.float64), np.full(unanswered, max(answered))])
-    curve = ecdf(CensoredData.right_censored(times, np.arange(len(times)) >= len(answered))).cdf
-    half = math.sqrt(math.log(2 / (1 - CONFIDENCE)) / (2 * len(times)))
-    low, high = (np.clip(curve.probabilities + end, 0.0, 1.0).tolist() for end in (-half, half))
-    return Curve(curve.quantiles.tolist(), curve.probabilities.tolist(), low, high)
 
 
 def _deviation(values: Sequence[float], mean: float) -> float:

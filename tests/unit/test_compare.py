@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from cosim.results import statistics
 from cosim.results.compare import Comparison, PointComparison, Row, compare
 from cosim.results.compare_text import comparison_lines
 from cosim.results.records import RequestRecord
@@ -41,6 +42,11 @@ def load(shift_ms: int, seed: int, n: int = 80, clients: int = 8) -> list[Reques
 
 def by_delay(values: dict[str, Any], seed: int) -> list[RequestRecord]:
     return load(int(values["delay"].removesuffix("ms")), seed)
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "RESAMPLES", 200)
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +230,7 @@ def test_whole_sweeps_are_compared_point_by_point(sweep: Path, tmp_path: Path) -
         ("delay=0ms", "d=0ms"),
         ("delay=20ms", "d=20ms"),
     ]
-    assert comparison.objections == [f"{sweep} lacks d=9ms"]
+    assert (comparison.lacking, comparison.objections) == ([f"{sweep} lacks d=9ms"], [])
     assert row(comparison.points[1], "e2el", "mean").verdict == "no difference seen [0.000, 0.000] ms"
 
 
@@ -238,6 +244,14 @@ def test_runs_that_may_not_be_used_are_named(sweep: Path) -> None:
         f"{run_directory(sweep, 'delay=0ms', 0)} never came to its end and is left out",
         f"{path.parent} is INVALID: drift: too much",
     ]
+
+
+def test_points_of_which_no_run_ended_are_left_out(sweep: Path, written: Path) -> None:
+    for number in range(5):
+        (run_directory(sweep, "delay=0ms", number) / "summary.json").unlink()
+    comparison = compare(sweep, written)
+    assert [Path(point.a).name for point in comparison.points] == ["delay=20ms"]
+    assert len(comparison.objections) == 5
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from cosim.results import charts
-from cosim.results.distribution import cdf, observe, quantile_text, share_text
+from cosim.results.distribution import cdf, observe, quantile_interval_text, quantile_text, share_text
 from cosim.results.population import Population, populate
 from cosim.results.records import Status
 from cosim.results.sla import SlaTally
@@ -122,6 +122,21 @@ def test_one_timeout_leaves_only_what_is_longer_unknown() -> None:
     found = observe(population((100, "ok"), (200, "ok"), (300, "ok"), (400, "timeout")), "edge")
     texts = [quantile_text(found, share) for share in (0.5, 0.75, 0.9)]
     assert texts == ["200.0", "300.0", "\u2265 400.0"]
+
+
+def test_intervals_of_quantiles_are_between_order_statistics_or_say_why_not() -> None:
+    answered: list[tuple[int, Status]] = [(k, "ok") for k in range(1, 101)]
+    found = observe(population(*answered), "edge")
+    assert [quantile_interval_text(found, share) for share in (0.5, 0.95, 0.99)] == [
+        "40.0 to 61.0",
+        "90.0 to 100.0",
+        "cannot be bounded with n = 100; n = 368 would do",
+    ]
+    # A request that timed out at 10 ms may have its answer at any time after: it is 10 below and never above.
+    some = observe(population(*answered[15:], *((10, "timeout") for _ in range(15))), "edge")
+    assert quantile_interval_text(some, 0.5) == "40.0 to 76.0"
+    assert quantile_interval_text(some, 0.95) == ("cannot be bounded from above: 15 of 100 requests were not answered")
+    assert quantile_interval_text(observe(population((5, "cancelled")), "edge"), 0.5) == ""
 
 
 def test_what_is_never_answered_has_no_time() -> None:
