@@ -107,6 +107,10 @@ LinkDirection::Set(const Direction& value)
 {
     const int64_t now = Now();
     MarkStarted(now);
+    if (m_pull.IsPending() && ns3::Simulator::GetDelayLeft(m_pull).IsZero())
+    {
+        Pull(now, now); // due at this instant: by the values so far
+    }
     const bool same_queue = SameQueue(m_value.fq_codel, value.fq_codel);
     if (!SameOpportunities(m_value.opportunities, value.opportunities))
     {

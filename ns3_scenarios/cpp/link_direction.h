@@ -38,7 +38,8 @@ namespace cosim
 /// Jitter is an extra delay per packet, gamma-distributed with mean `jitter_ns` and shape `jitter_shape`; arrival is
 /// never earlier than that of the packet before, as under RLC AM (3GPP TS 38.322 5.2.3) or PDCP reordering (TS 38.323
 /// 5.2.2). Loss happens after transmission: a lost packet has used its share of the rate. The n-th packet that is sent
-/// has the n-th draws of jitter and loss, whatever the values; a packet that the queue drops has none.
+/// has the n-th draws of jitter and loss, whatever the values; a packet that the queue drops has none. Only what moves
+/// from one queue to another, as the values change from or to FQ-CoDel, draws anew.
 class LinkDirection : public Transmitter
 {
   public:

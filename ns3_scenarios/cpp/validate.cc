@@ -12,7 +12,7 @@ namespace
 
 constexpr int64_t kMaxTimeNs = 3'600'000'000'000;
 constexpr int64_t kMaxRateBps = 1'000'000'000'000;
-constexpr int64_t kMaxTracePeriodNs = 7 * 24 * kMaxTimeNs;
+constexpr int64_t kMaxTracePeriodNs = 366 * 24 * kMaxTimeNs;
 constexpr int64_t kMaxFlows = 1 << 16;
 constexpr int64_t kMaxPackets = 1 << 20;
 
@@ -49,7 +49,7 @@ ValidateTrace(const std::string& link, const Opportunities& value)
         return;
     }
     Require(value.period_ns >= 1 && value.period_ns <= kMaxTracePeriodNs,
-            link + ": the period of delivery opportunities must be 1 ns to 7 days");
+            link + ": the period of delivery opportunities must be 1 ns to 366 days");
     Require(!times.empty() && times.front() >= 0 && times.back() <= value.period_ns &&
                 std::ranges::is_sorted(times),
             link + ": delivery opportunities must be at least one, in order, from 0 to their period");

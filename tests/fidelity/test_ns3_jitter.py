@@ -9,8 +9,8 @@ from statistics import mean, pvariance
 import pytest
 from scipy.stats import gamma
 
-from cosim.bridge.messages import Direction, GilbertElliott, Link
-from tests.fidelity.ns3_rig import MS, Rig, link, topology
+from cosim.bridge.messages import Delivered, Direction, GilbertElliott, Link
+from tests.fidelity.ns3_rig import MS, Rig, S, link, topology
 
 pytestmark = pytest.mark.ns3
 
@@ -62,11 +62,25 @@ def test_another_mean_delay_or_loss_leaves_the_draws(tmp_path: Path, exponential
     assert [delay - transmission_ns for delay in found[2]] == exponential[2]
 
 
+def test_draws_happen_while_there_is_no_jitter(tmp_path: Path, exponential: list[list[int]]) -> None:
+    quiet, jittery = (one_way(Direction(5 * MS, jitter_ns=mean_ns)) for mean_ns in (0, 2 * MS))
+    with Rig(topology(access=quiet, core=jittery, wan=jittery), tmp_path) as rig:
+        # Messages leave each 50 ms from 1 s on, the fixture's too: twenty before the change.
+        rig.net.set("network.access.uplink", jittery.uplink, at_ns=2 * S)
+        hops = [delivered.hops_ns for delivered in rig.spaced(40)]
+    delays = [hop[0] - 5 * MS for hop in hops]
+    assert delays == [0] * 20 + exponential[0][20:40]
+
+
 def test_small_shapes_never_shorten_and_packets_never_overtake(tmp_path: Path) -> None:
     wan = one_way(Direction(20 * MS, jitter_ns=10 * MS, jitter_shape=0.2))
     with Rig(topology(access=link(5 * MS), wan=wan), tmp_path) as rig:
-        delivered = rig.spaced(400, gap_ns=1 * MS)
-    assert min(d.hops_ns[2] for d in delivered) >= 20 * MS
-    arrivals = [d.t_ns for d in delivered]
-    assert arrivals == sorted(arrivals)
-    assert len(set(arrivals)) < 0.5 * len(arrivals)
+        # In one connection TCP would put right what overtakes.
+        connections = [rig.open() for _ in range(20)]
+        rig.settle(1 * S)
+        messages = [rig.send(connections[i % 20], 100, wakes=False, at_ns=1 * S + i * MS) for i in range(400)]
+        rig.settle(5 * S)
+    delivered = [delivery for delivery in rig.seen if isinstance(delivery, Delivered)]
+    assert [delivery.message for delivery in delivered] == messages
+    assert min(delivery.hops_ns[2] for delivery in delivered) >= 20 * MS
+    assert len({delivery.t_ns for delivery in delivered}) < 0.5 * len(messages)

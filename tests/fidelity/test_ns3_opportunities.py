@@ -86,25 +86,37 @@ def test_a_full_queue_drops_and_everything_arrives(tmp_path: Path) -> None:
         rig.check_account()
 
 
-def test_changes_apply_to_what_waits(tmp_path: Path) -> None:
-    with Rig(topology(access=access(uplink())), tmp_path) as rig:
+@pytest.mark.parametrize("fq_codel", [None, FqCodel()], ids=["fifo", "fq_codel"])
+def test_changes_apply_to_what_waits(tmp_path: Path, fq_codel: FqCodel | None) -> None:
+    value = uplink(fq_codel=fq_codel)
+    later = msgspec.structs.replace(value, delay_ns=6 * MS)
+    at_a_rate = Direction(6 * MS, 11_200_000, fq_codel=fq_codel)
+    with Rig(topology(access=access(value)), tmp_path) as rig:
         connection = rig.open()
         rig.settle(1 * S)
         start_ns = rig.now_ns
         messages = [rig.send(connection, SEGMENT) for _ in range(6)]
         # As above two leave at 3 ms and the third, begun there, at 10 ms. A longer delay leaves the trace's place.
-        rig.net.set(
-            "network.access.uplink", msgspec.structs.replace(uplink(), delay_ns=6 * MS), at_ns=start_ns + 5 * MS
-        )
-        # The fourth has begun at 10 ms; the others are sent at a rate, from the end of the fourth on.
-        rig.net.set("network.access.uplink", Direction(6 * MS, 11_200_000), at_ns=start_ns + 12 * MS)
+        rig.net.set("network.access.uplink", later, at_ns=start_ns + 5 * MS)
+        # The fourth begins at 10 ms, the instant of the change; the others are sent at a rate, from its end on.
+        rig.net.set("network.access.uplink", at_a_rate, at_ns=start_ns + 10 * MS)
         arrivals = [rig.delivered(message).t_ns - start_ns for message in messages]
         assert arrivals == [8 * MS, 8 * MS, 15 * MS, 26 * MS, 27 * MS, 28 * MS]
 
-        # And back: what is being sent at the rate ends before the first opportunity is taken.
+        # And back: what is being sent at the rate, for 5.6 ms, ends before the first opportunity is taken.
         rig.settle(2 * S)
         start_ns = rig.now_ns
+        rig.net.set("network.access.uplink", msgspec.structs.replace(at_a_rate, rate_bps=2_000_000), at_ns=start_ns)
         messages = [rig.send(connection, SEGMENT) for _ in range(3)]
-        rig.net.set("network.access.uplink", uplink(), at_ns=start_ns + 500_000)
+        rig.net.set("network.access.uplink", value, at_ns=start_ns + 500_000)
         arrivals = [rig.delivered(message).t_ns - start_ns for message in messages]
-        assert arrivals == [7 * MS + 1, 8 * MS, 8 * MS]
+        assert arrivals == [11_600_001, 15 * MS, 25 * MS]
+
+        # To another trace: the third of four is being sent and ends at 10 ms, by the first trace.
+        rig.settle(3 * S)
+        start_ns = rig.now_ns
+        messages = [rig.send(connection, SEGMENT) for _ in range(4)]
+        slow = uplink(Opportunities((40 * MS,), 40 * MS), fq_codel)
+        rig.net.set("network.access.uplink", slow, at_ns=start_ns + 5 * MS)
+        arrivals = [rig.delivered(message).t_ns - start_ns for message in messages]
+        assert arrivals == [8 * MS, 8 * MS, 15 * MS, 45 * MS]
