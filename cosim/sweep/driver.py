@@ -161,8 +161,12 @@ def make_tables(directory: Path, points: Iterable[SweptPoint], *, changed: bool,
     """Make the tables and the report, unless nothing changed and those that are there are the latest."""
     if not changed and _up_to_date(directory, points):
         return
-    write_tables(directory)
-    say(f"report: {write_sweep_report(directory)}")
+    try:
+        write_tables(directory)
+        say(f"report: {write_sweep_report(directory)}")
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        raise SweepFailedError(_full(directory) if full else f"{error.filename}: {error.strerror}") from error
 
 
 def _up_to_date(directory: Path, points: Iterable[SweptPoint]) -> bool:
