@@ -66,13 +66,14 @@ def test_a_sweep_ends_with_a_table_and_says_which_runs_are_invalid(
 
 @pytest.fixture
 def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A sweep of three runs, of which the second repeats a recording of other requests, and fails."""
-    alone = swept(clients=[{**swept()["clients"][0], "output_tokens": 9}])
+    """A sweep of three runs, of which the second repeats a recording of fewer requests, and fails."""
+    alone = swept(duration="100ms")
     del alone["sweep"]
     recording = tmp_path / "recording"
     assert cosim(monkeypatch, "run", write(tmp_path / "r.yaml", alone), "-o", recording, "--ui", "none") == 0
     replay = {"tiers.edge.engine": {"kind": "replay", "run": str(recording)}}
-    return write(tmp_path / "s.yaml", swept(points({}, replay, {TOKENS: 3})))
+    section = {**points({}, replay, {TOKENS: 3}), "time_limit": "60s"}
+    return write(tmp_path / "s.yaml", swept(section))
 
 
 def test_a_sweep_stops_after_a_failed_run_unless_it_is_to_go_on(
@@ -103,7 +104,7 @@ def test_fail_fast_interrupts_the_others(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--num-runs", "1000"], "s.yaml:35: sweep: is of 20000 runs (20 points x 1000); at most 10000, or pass --yes"),
+        (["--num-runs", "1000"], "s.yaml:42: sweep: is of 20000 runs (20 points x 1000); at most 10000, or pass --yes"),
         (["--continue-on-error", "--fail-fast"], "--fail-fast: given beside --continue-on-error; one of the two"),
         (["--resume", "--force"], "--force: given beside --resume; one of the two"),
         (["--set", "sweep=null"], "sweep: is missing, so there is nothing to sweep"),
