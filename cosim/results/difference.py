@@ -177,8 +177,6 @@ def _too_few(n: int, statistic: Statistic) -> str:
 def _blocks(clients: Sequence[str]) -> tuple[Sequence[Hashable], str]:
     """What is resampled as a whole: clients, or where there are few of them, each request."""
     count = len(set(clients))
-    return (
-        (clients, f"{count} clients")
-        if count >= bounded_from(0.5)
-        else (range(len(clients)), f"{len(clients)} {INDEPENDENT}")
-    )
+    if count < bounded_from(0.5):
+        return range(len(clients)), f"{len(clients)} {INDEPENDENT}"
+    return clients, f"{count} clients"

@@ -83,3 +83,22 @@ def test_itl_adds_up_to_the_time_after_the_first_token(gaps: list[int]) -> None:
     times = [sum(gaps[: k + 1]) for k in range(len(gaps))]
     record = request(chunk_times_ns=times, t_first_token_ns=times[0])
     assert sum(itl_ns(record)) == times[-1] - times[0]
+
+
+def test_percentiles_of_all_requests_count_failures_and_not_a_clients_own_cancel() -> None:
+    metrics = TierMetrics()
+    for k in range(100):
+        metrics.add(request(f"r-{k}", e2el_scheduled_ns=(k + 1) * MS, status="timeout" if k >= 94 else "ok"))
+    metrics.add(request("r-x", status="cancelled"))
+    assert metrics.of_all_ms() == {
+        "median": 50.0,
+        "median_low": 40.0,
+        "median_high": 61.0,
+        "p95": None,
+        "p95_low": 90.0,
+        "p95_high": None,
+        "p99": None,
+        "p99_low": None,
+        "p99_high": None,
+    }
+    assert set(TierMetrics().of_all_ms().values()) == {None}

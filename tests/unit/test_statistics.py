@@ -22,6 +22,7 @@ from cosim.results.statistics import (
     paired_share_interval,
     percentile,
     percentile_interval,
+    share_difference_interval,
     share_interval,
     two_bootstraps,
     unbounded_text,
@@ -77,6 +78,12 @@ def test_the_share_of_runs() -> None:
     assert share_interval([1, 0], [10, 0]) == UNBOUNDED
     # Five runs of 60 hits each: their spread is not seen, and 300 of 300 is no proof of all.
     assert share_interval([60] * 5, [60] * 5) == wilson(300, 300)
+
+
+def test_the_difference_of_shares_is_newcombes() -> None:
+    # Newcombe (1998), table II, 56/70 - 48/80 by method 10: 0.0524 to 0.3339.
+    assert share_difference_interval((48, 80), (56, 70)) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert share_difference_interval((0, 0), (56, 70)) == UNBOUNDED
 
 
 def test_percentiles_count_failures_as_infinite() -> None:
