@@ -87,7 +87,7 @@ class MahimahiRate(_Imported):
 
 
 class GilbertElliott(Section):
-    """Loss in bursts: a chain of two states that may change before each packet (Elliott 1963)."""
+    """Loss in bursts: a chain of two states that may change after each packet (Elliott 1963)."""
 
     kind: Literal["gilbert-elliott"]
     good_to_bad: Ratio = Field(description="Chance of each packet that the good state turns bad.")

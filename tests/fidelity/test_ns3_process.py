@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cosim.bridge.errors import ChildError
-from cosim.bridge.messages import Delivered, Delivery, Direction
+from cosim.bridge.messages import Delivered, Delivery, Direction, Link, Opportunities
 from tests.fidelity.ns3_rig import LATER, MS, Rig, S, link, topology
 
 pytestmark = pytest.mark.ns3
@@ -119,6 +119,8 @@ def test_a_silent_process_is_an_error(tmp_path: Path) -> None:
         (topology(wan=link(-1)), "delay must be"),
         (topology(wan=link(0, loss=1.5)), "loss must be"),
         (topology(access=link(0, rate_bps=0)), "rate_bps"),
+        (topology(wan=Link(Direction(0), Direction(0, jitter_shape=0.0))), "paths.cloud: jitter's shape must be"),
+        (topology(core=Link(Direction(0, opportunities=Opportunities((2, 1), 3)), Direction(0))), "core: .* in order"),
         (topology(ues=()), "UEs"),
         (topology(ues=("a", "a")), "two UEs are named a"),
         (topology(mtu_bytes=40), "mtu"),
