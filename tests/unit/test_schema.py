@@ -51,7 +51,7 @@ def faults(value: Any, schema: dict[str, Any], where: str = "") -> Iterator[str]
         yield from faults_of_mapping(value, schema, where)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from faults(item, schema["items"], f"{where}.{index}")
+            yield from faults(item, schema.get("items", {}), f"{where}.{index}")
     elif isinstance(value, int | float) and not (schema.get("minimum", value) <= value <= schema.get("maximum", value)):
         yield f"{where}: {value!r} is out of range"
 
