@@ -47,7 +47,7 @@ MOST_GROWTH = 0.05
 WORKER = "cosim.sweep.worker"
 SAMPLE_S = 0.5
 SAMPLES_SHOWN = 60
-QUICK = {"runs": 4, "nr_runs": 0, "rate_runs": 2, "rows": "stub,resume,local_1"}
+QUICK = {"runs": 3, "nr_runs": 0, "rate_runs": 0, "rows": "stub,resume"}
 
 
 def stub_scenario(points: int, seed: int) -> dict[str, Any]:

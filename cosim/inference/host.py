@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import gc
+import importlib
 import io
 import json
 import os
@@ -172,12 +173,18 @@ def _noise_image(seed: int) -> str:
 
 
 def prepare() -> None:
-    """Import what every engine is made with."""
-    import transformers  # noqa: F401
-    import vllm.v1.engine.llm_engine  # noqa: F401
-
-    import cosim.inference.cached_renderer
-    import cosim.inference.profiled_executor  # noqa: F401
+    """Import what every engine is made with; vLLM imports the latter half itself when it makes one."""
+    for module in (
+        "vllm.v1.engine.llm_engine",
+        "cosim.inference.cached_renderer",
+        "cosim.inference.profiled_executor",
+        "transformers.tokenization_mistral_common",
+        "vllm.entrypoints.openai.chat_completion.serving",
+        "vllm.model_executor.model_loader",
+        "vllm.renderers.hf",
+        "vllm.v1.core.sched.async_scheduler",
+    ):
+        importlib.import_module(module)
 
 
 def main() -> None:
