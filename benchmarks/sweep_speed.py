@@ -122,7 +122,7 @@ class Rig:
     @contextlib.contextmanager
     def two_raylets(self) -> Iterator[tuple[list[str], dict[str, str]]]:
         """Words and variables of a sweep on two Ray nodes, for the time of the block."""
-        from tests.raylets import two_raylets  # type: ignore[import-untyped]
+        from tests.raylets import two_raylets
 
         # A path of a socket has 107 bytes at most, and Ray takes most of them.
         with tempfile.TemporaryDirectory(dir="/tmp") as name, two_raylets(Path(name)) as cluster:
