@@ -35,7 +35,7 @@ def everything(**overrides: Any) -> dict[str, Any]:
             "cloud": {"path": "cloud", "engine": stub(prefill="5ms", decode="2ms")},
         },
         clients=[
-            chat("near", tier="edge", count=2, arrivals=fast, output_tokens=6, timeout="110ms"),
+            chat("near", tier="edge", count=2, arrivals=fast, output_tokens=6, timeout="92ms"),
             chat("far", tier="cloud", count=2, output_tokens=8),
             chat("alone", tier="device", output_tokens=3),
             {"name": "cam", "kind": "frames", "tier": "cloud", "period": "40ms", "on_overrun": "skip",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +27,7 @@ from cosim.results.sweep_store import read_run_summary
 
 # What a request waits for before its bytes are on the way.
 BEFORE_UPLOAD = ("up_pool", "up_retry")
+ON_THE_WAY = ("up_access", "up_core", "up_wan")
 ATTEMPT = re.compile(r"-retry\d+$")
 
 
@@ -175,8 +177,9 @@ class _Engines:
     """Front end, steps and egress of each engine as tracks of it; `processes`: the process of each engine.
 
     steps.jsonl says when front ends and steps start. The egress is a worker that takes the chunks of a step in their
-    order when the step has ended, one at a time (`cosim.serving`), so its times follow. Of an attempt that never had
-    its last token, the tokens of its last step were discarded: the abort came during that step.
+    order when the step has ended, one at a time (`cosim.serving`), so its times follow. What is left of a request that
+    was given up is dropped when the server sees that; no file says when, so it is taken to be as long after the end at
+    the client as the prompt's last segment was on its way.
     """
 
     def __init__(self, trace: TraceFile, directory: Path, known: list[str]) -> None:
@@ -191,14 +194,14 @@ class _Engines:
 
     def write(self) -> None:
         """Everything in steps.jsonl."""
-        discarded = _last_steps_of_aborted(self._directory)
+        aborts_ns = dict(_aborts(self._directory))
         for line in read_steps(self._directory):
             if isinstance(line, FrontendRecord):
                 self._write_frontend(line)
             elif isinstance(line, StepRecord):
                 self._write_step(line)
             elif isinstance(line, EgressRecord):
-                self._write_egress(line, discarded)
+                self._write_egress(line, aborts_ns)
 
     def _write_frontend(self, line: FrontendRecord) -> None:
         track = self._track(line.engine, "frontend")
@@ -237,7 +240,7 @@ class _Engines:
         self._trace.begin(track, line.t_start_ns, "step", name, arguments=arguments, flows=flows)
         self._trace.end(track, line.t_start_ns + line.duration_ns)
 
-    def _write_egress(self, line: EgressRecord, discarded: dict[str, tuple[str, int]]) -> None:
+    def _write_egress(self, line: EgressRecord, aborts_ns: dict[str, int]) -> None:
         step = self._step
         if step is None or (step.engine, step.index) != (line.engine, line.index):
             raise ResultsError(
@@ -247,7 +250,7 @@ class _Engines:
         track = self._track(line.engine, "egress")
         end_ns = max(self._egress_free_ns.get(line.engine, 0), step.t_start_ns + step.duration_ns)
         for request_id, duration_ns in line.durations_ns.items():
-            if discarded.get(request_id) == (line.engine, line.index):
+            if aborts_ns.get(request_id, end_ns) < end_ns:
                 continue
             last = step.tokens[request_id][2] is not None
             flows = [flow_of(request_id)] if last else []
@@ -266,14 +269,9 @@ class _Engines:
         return self._tracks[engine, name]
 
 
-def _last_steps_of_aborted(directory: Path) -> dict[str, tuple[str, int]]:
-    """By attempt that never had its last token: engine and index of the last step that yielded one for it."""
-    found: dict[str, tuple[str, int]] = {}
-    for line in read_steps(directory):
-        if isinstance(line, StepRecord):
-            for request_id, (_, _, finish_reason) in line.tokens.items():
-                if finish_reason is None:
-                    found[request_id] = line.engine, line.index
-                else:
-                    found.pop(request_id, None)
-    return found
+def _aborts(directory: Path) -> Iterator[tuple[str, int]]:
+    """The last attempt of each request that was given up, and about when its server saw that."""
+    for record in read_requests(directory):
+        if record.status != "ok":
+            name = record.request_id if record.attempts < 2 else f"{record.request_id}-retry{record.attempts - 1}"
+            yield name, record.t_end_ns + sum(ns for part, ns in record.parts.items() if part.startswith(ON_THE_WAY))

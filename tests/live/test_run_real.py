@@ -21,6 +21,7 @@ import yaml
 from cosim.clock import monotonic_s, sleep_s
 from cosim.environment import vllm_hardware
 from tests.run_process import children, environment_without, until_a_request_has_ended
+from tests.trace_of_run import trace_of
 
 pytestmark = [pytest.mark.ns3, pytest.mark.vllm]
 
@@ -139,6 +140,12 @@ def test_replay_without_vllm_is_byte_identical(run: Path, tmp_path: Path) -> Non
     before = (tmp_path / "b" / "summary.json").read_bytes()
     assert cosim("report", tmp_path / "b").returncode == 0
     assert (tmp_path / "b" / "summary.json").read_bytes() == before
+
+
+def test_its_trace_holds_every_request_transfer_and_step(run: Path, tmp_path: Path) -> None:
+    trace = trace_of(run, tmp_path / "trace.pftrace")
+    assert {found.arguments["source"] for found in trace.of("step")} == {"executed"}
+    assert trace.counters["engine edge", "edge kv_cache_usage_perc"]
 
 
 def test_manifest_says_what_ran(run: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from cosim.export.perfetto import write_trace
 from cosim.network.link_use import WINDOW_NS
-from cosim.results.store import ResultsError, read_requests, read_samples
+from cosim.results.records import StepRecord
+from cosim.results.store import ResultsError, read_requests, read_samples, read_steps
 from tests.perfetto_trace import ReadTrace
 from tests.runs import carry_out, everything
 from tests.scenario.test_nr_cell import in_cell
@@ -35,6 +36,9 @@ def test_the_run_has_what_a_trace_may_stumble_over(run: Path) -> None:
     assert any(record.attempts == 0 for record in records)
     near = sorted((r.t_sent_ns, r.t_end_ns) for r in records if r.client == "near-0")
     assert any(before[1] > after[0] for before, after in pairwise(near))
+    steps = [line for line in read_steps(run) if isinstance(line, StepRecord)]
+    finished = {name for line in steps for name, (_, _, reason) in line.tokens.items() if reason}
+    assert {name for line in steps for name in line.tokens} - finished, "given up in the middle of an answer"
 
 
 def test_slices_that_overlap_lie_in_lanes(trace: ReadTrace) -> None:

@@ -68,7 +68,7 @@ def forbidden(file: Path, tree: ast.Module | None = None) -> set[str]:
     if part == "scenario":
         bad |= {module for module in named if inside(module, "cosim") and not inside(module, "cosim.scenario")}
         bad -= {"cosim"}
-    if part == "results":
+    if part in ("results", "export"):
         others = [f"cosim.{other}" for other in (*SIDES, "bridge")]
         bad |= {module for module in named if inside(module, *others) and not inside(module, *RESULTS_MAY)}
         bad -= {"cosim.inference", "cosim.bridge"}  # from cosim.inference import base
@@ -137,6 +137,7 @@ def test_the_rules_see_every_way_to_read_the_clock() -> None:
         ("scenario/models.py", "from cosim import clock"),
         ("results/store.py", "from cosim.inference.host import Host"),
         ("results/store.py", "from cosim.bridge import child"),
+        ("export/perfetto.py", "from cosim.network import pipe"),
         ("network/pipe.py", "import cosim.clients.frames"),
         ("placement/fixed.py", "def choose():\n    from ..network import base"),
         ("conductor.py", "from cosim.cli import main"),
