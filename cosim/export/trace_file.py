@@ -101,7 +101,7 @@ class TraceFile:
     def close(self) -> None:
         """Write out what is left; the file itself stays open."""
         self._file.write(self._trace.SerializeToString())
-        self._trace.Clear()
+        self._trace = Trace()  # Clear would keep the memory.
 
     def _packet(self) -> Any:
         if len(self._trace.packet) >= PACKETS:
