@@ -17,7 +17,7 @@ from cosim.bridge.child import Runtime
 from cosim.clock import monotonic_s, sleep_s
 from cosim.requirements import MissingExtraError
 from cosim.scenario.errors import Problem, ScenarioError
-from cosim.signals import uninterrupted
+from cosim.signals import TerminatedError, noted, uninterrupted
 from cosim.sweep.base import Outcome, RunTask
 from cosim.sweep.driver import SweepFailedError
 from cosim.sweep.ray_worker import Program, Worker, program
@@ -44,18 +44,19 @@ class RayExecutor:
     def __init__(self, address: str | None, jobs: int | None) -> None:
         """Raises MissingExtraError without ray, ScenarioError if nothing answers at the address."""
         self._address = address or os.environ.get("RAY_ADDRESS")
-        self._ray = _ray_module(own_cluster=self._address is None)
         self._jobs = jobs
         if self._address is not None:
             _check_answers(self._address)
+        self._ray = _ray_module(own_cluster=self._address is None)
 
     def execute(self, sweep_directory: Path, tasks: Sequence[RunTask], ended: Callable[[Outcome], bool]) -> None:
         """Carry out every task; see `Executor`. Raises SweepFailedError if the cluster takes no worker."""
-        with _connected(self._ray, self._address, self._jobs):
+        # Ray makes SystemError of what a signal raises while it waits.
+        with _connected(self._ray, self._address, self._jobs), noted() as heed:
             for executing in (False, True):
                 group = [task for task in tasks if bool(task.executed_on) is executing]
                 openings = _Machines(self._ray, group) if executing else _Cpus(self._ray, self._jobs)
-                if group and not _Crew(self._ray, openings, sweep_directory).carry_out(group, ended):
+                if group and not _Crew(self._ray, openings, sweep_directory, heed).carry_out(group, ended):
                     return
 
 
@@ -90,11 +91,13 @@ def _connected(ray: Any, address: str | None, jobs: int | None) -> Iterator[None
         stack.callback(_leave, ray, runtime, on_sigterm)
         try:
             ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **({} if address else own))
+        except SystemExit as error:  # Ray's handler of SIGTERM.
+            raise TerminatedError from error
         except (ConnectionError, RuntimeError, ValueError) as error:
             what = f"no Ray cluster can be joined at {address}" if address else "Ray does not start"
             allowed = "on a machine of the cluster: `ray start --address=HOST:PORT` first"
             raise ScenarioError([Problem("--ray-address", None, "", f"{what}: {error}", allowed)]) from error
-        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's raises SystemExit.
+        signal.signal(signal.SIGTERM, on_sigterm)
         yield
 
 
@@ -188,10 +191,11 @@ class _Machines:
 class _Crew:
     """The workers of a sweep and what each does."""
 
-    def __init__(self, ray: Any, openings: _Cpus | _Machines, sweep_directory: Path) -> None:
+    def __init__(self, ray: Any, openings: _Cpus | _Machines, sweep_directory: Path, heed: Callable[[], None]) -> None:
         self._ray = ray
         self._openings = openings
         self._directory = sweep_directory
+        self._heed = heed
         self._actor = ray.remote(Worker)
         self._program = program()
         self._hands: list[_Hand] = []
@@ -248,6 +252,7 @@ class _Crew:
         if not answers:
             sleep_s(LOOK_INTERVAL_S)
         ready, _ = self._ray.wait(list(answers), timeout=LOOK_INTERVAL_S) if answers else ([], [])
+        self._heed()
         for answer in ready:
             hand = answers.pop(answer)
             task, hand.task, hand.answer = hand.task, None, None
