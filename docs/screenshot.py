@@ -1,4 +1,6 @@
-"""Take the picture of a run's report that the README shows: `python docs/screenshot.py RUN_DIR docs/report.png`.
+"""Take the picture of a run's or a sweep's report: `python docs/screenshot.py RUN_DIR docs/report.png`.
+
+`python docs/screenshot.py SWEEP_DIR docs/sweep.png` takes that of a sweep.
 
 Needs Chromium (Debian: `apt-get install chromium`), which draws the page without a display.
 """
@@ -15,8 +17,8 @@ from pathlib import Path
 from PIL import Image
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-# Down to the end of the time line of the demo.
-WIDTH, HEIGHT = 1280, 2020
+# Down to the end of the time line of the demo, and of the charts against the first key and the first heat maps.
+WIDTH, HEIGHT, SWEEP_HEIGHT = 1280, 2020, 2400
 COLOURS = 256
 LIMIT_S = 60
 # No display, no GPU, none of the requests that a browser makes on its own; light colours.
@@ -63,10 +65,10 @@ def take(chromium: str, page: Path, target: Path, width: int = WIDTH, height: in
 def main() -> int:
     """Read the arguments, take the picture."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("run_dir", type=Path, help="directory of a run (it holds report.html)")
+    parser.add_argument("run_dir", type=Path, help="directory of a run or a sweep (it holds report.html)")
     parser.add_argument("target", type=Path, help="PNG file to write")
     parser.add_argument("--width", type=int, default=WIDTH)
-    parser.add_argument("--height", type=int, default=HEIGHT)
+    parser.add_argument("--height", type=int, help=f"default: {HEIGHT}, of a sweep {SWEEP_HEIGHT}")
     arguments = parser.parse_args()
     page = arguments.run_dir / "report.html"
     chromium = find_chromium()
@@ -76,7 +78,8 @@ def main() -> int:
     if chromium is None:
         print(f"no Chromium ({', '.join(NAMES)}) is installed: apt-get install chromium", file=sys.stderr)
         return 2
-    take(chromium, page, arguments.target, arguments.width, arguments.height)
+    usual = SWEEP_HEIGHT if (arguments.run_dir / "sweep.json").is_file() else HEIGHT
+    take(chromium, page, arguments.target, arguments.width, arguments.height or usual)
     return 0
 
 

@@ -11,8 +11,8 @@ from cosim.results.parts import FINER_PARTS, contract_part, in_order
 
 WIDTH = 1160
 LABEL_WIDTH, LABEL_LETTERS = 130, 17
-# Mean width of a letter of a label, px.
-LETTER_WIDTH = 6.8
+# Mean width of a letter of a label and of the smaller ones at an axis, px.
+LETTER_WIDTH, TICK_LETTER_WIDTH = 6.8, 6.0
 # Row and bar of a tier's own bar and of one that follows it, in px.
 ROW, BAR = 38, 28
 SECOND_ROW, SECOND_BAR = 30, 20
@@ -194,12 +194,20 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
     return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def text(x: float, y: float, words: str, kind: str, anchor: str = "start", full: str = "") -> str:
+def text(
+    x: float, y: float, words: str, kind: str, anchor: str = "start", full: str = "", letter: float = LETTER_WIDTH
+) -> str:
     """A line of text of a class of the style sheet; where it is not `full`, that is its tooltip."""
     title = f"<title>{escape(full)}</title>" if full and full != words else ""
     # Shortened words of wide letters are squeezed into the room that they were shortened for.
-    fit = f' textLength="{LETTER_WIDTH * len(words):g}" lengthAdjust="spacingAndGlyphs"' if title else ""
+    fit = f' textLength="{letter * len(words):g}" lengthAdjust="spacingAndGlyphs"' if title else ""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{fit}>{title}{escape(words)}</text>'
+
+
+def small(x: float, y: float, words: str, room: float, anchor: str = "start") -> str:
+    """A line of the small text at an axis, shortened to fit into so many px."""
+    fitting = shorten(words, max(int(room / TICK_LETTER_WIDTH), 3))
+    return text(x, y, fitting, "tick", anchor, words, TICK_LETTER_WIDTH)
 
 
 def shorten(words: str, letters: int) -> str:

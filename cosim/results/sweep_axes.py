@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from cosim.results.charts import LETTER_WIDTH, shorten, ticks
+from cosim.results.charts import TICK_LETTER_WIDTH, shorten, ticks
 from cosim.scenario.units import BPS_PER_UNIT, BYTES_PER_UNIT, HERTZ_PER_UNIT, HZ_PER_UNIT, NS_PER_UNIT, RATIO_PER_UNIT
 
 Kind = Literal["linear", "log", "category"]
@@ -72,7 +72,7 @@ class Axis:
     def ticks(self, width: float) -> list[tuple[float, str, str]]:
         """Position, label and full label of the ticks that have room on an axis of this many px."""
         if self.kind == "category":
-            letters = max(int((width / max(len(self.texts), 1) - TICK_GAP) / LETTER_WIDTH), 3)
+            letters = max(int((width / max(len(self.texts), 1) - TICK_GAP) / TICK_LETTER_WIDTH), 3)
             found = [
                 (position, shorten(text, letters), text)
                 for position, text in zip(self.positions, self.texts, strict=True)
@@ -126,7 +126,7 @@ def thin(found: Sequence[tuple[float, str, str]], width: float) -> list[tuple[fl
     """Of labels in order those that do not run into one another: the first, the last, and what fits between."""
 
     def half(label: str) -> float:
-        return LETTER_WIDTH * len(label) / 2
+        return TICK_LETTER_WIDTH * len(label) / 2
 
     kept: list[tuple[float, str, str]] = []
     for number, (position, label, full) in enumerate(found):

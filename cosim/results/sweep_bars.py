@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from cosim.results.charts import LETTER_WIDTH, WIDTH, line, open_svg, part_colour, shorten, text, ticks
+from cosim.results.charts import TICK_LETTER_WIDTH, WIDTH, line, open_svg, part_colour, small, text, ticks
 from cosim.results.parts import in_order
 
 ROW, BAR = 20, 14
-LABEL_LETTERS = 52
+LABEL_LETTERS = 60
 # What follows a bar: its length and a note, px.
 NOTE_WIDTH = 190
 
@@ -35,7 +35,7 @@ def stacked(bars: Sequence[PointBar], tier: str) -> str:
     if not bars:
         return ""
     letters = min(max(len(bar.label) for bar in bars), LABEL_LETTERS)
-    left, right = LETTER_WIDTH * letters + 12, WIDTH - NOTE_WIDTH
+    left, right = TICK_LETTER_WIDTH * letters + 12, WIDTH - NOTE_WIDTH
     longest_ms = max(bar.total_ms for bar in bars) or 1.0
     scale = (right - left) / longest_ms
     bottom = 4 + ROW * len(bars)
@@ -46,7 +46,7 @@ def stacked(bars: Sequence[PointBar], tier: str) -> str:
     out.append(text((left + right) / 2, bottom + 31, "ms, mean over counted ok requests", "tick", "middle"))
     for number, bar in enumerate(bars):
         y = 4 + number * ROW
-        out.append(text(left - 8, y + 14, shorten(bar.label, LABEL_LETTERS), "tick", "end", bar.label))
+        out.append(small(left - 8, y + 14, bar.label, left - 12, "end"))
         at_ms = 0.0
         for name in in_order(bar.parts_ms):
             ms = bar.parts_ms[name]

@@ -21,6 +21,7 @@ from cosim.results.sweep_figures import (
 )
 from cosim.results.sweep_heat import MAX_COLUMNS, Value, colour_bar, heat_map, pairs
 from cosim.results.sweep_panels import (
+    MANY_MARKS,
     MAX_PANELS,
     Arrangement,
     Line,
@@ -60,12 +61,13 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """The points of a sweep on the axes of those keys that vary, and their rows."""
+    """The points of a sweep on the axes of those keys that vary, and their rows; `ran` have a run that is done."""
 
     sweep: Sweep
     axes: dict[str, Axis]
     places: dict[int, dict[str, int]]
     states: dict[int, State]
+    ran: frozenset[int]
     groups: list[Group]
     names: dict[str, str]
 
@@ -118,7 +120,8 @@ def points_of(sweep: Sweep, rows: Sequence[PointRow]) -> Points:
         if row.runs and (row.tier is not None or row.n):
             key = ("" if swept and row.tier is not None else row.tier or NO_TIER, row.sla_class or "")
             groups.setdefault(key, Group(*key, {})).rows[row.point.index] = row
-    return Points(sweep, axes, places, states, list(groups.values()), short_names(sweep.keys))
+    ran = frozenset(index for group in groups.values() for index in group.rows)
+    return Points(sweep, axes, places, states, ran, list(groups.values()), short_names(sweep.keys))
 
 
 def curve_sections(points: Points) -> list[dict[str, Any]]:
@@ -138,7 +141,8 @@ def curve_sections(points: Points) -> list[dict[str, Any]]:
                 f"Interval: {latency_interval_text(points.runs)}"
             )
             charts.append(_chart(points, key, "Latency", time_panels, text, opened=number == 0))
-        sections.append({"key": key, "charts": charts})
+        if charts:
+            sections.append({"key": key, "charts": charts})
     return sections
 
 
@@ -156,7 +160,7 @@ def heat_charts(points: Points) -> list[dict[str, Any]]:
             values = [
                 Value(index, HIT_RATE.of(group.rows[index]).value if index in group.rows else None, state)
                 for index, state in points.states.items()
-                if index in group.rows or not _ran(points, index)
+                if index in group.rows or index not in points.ran
             ]
             maps.append((group.title, values))
             figures += [Figure(value.rate, None, None) for value in values]
@@ -227,7 +231,7 @@ def _panel(
     chosen = dict(zip(arrangement.panels, combination, strict=True))
     series: dict[int | None, list[Mark]] = {}
     for index, place in points.places.items():
-        ran = _ran(points, index)
+        ran = index in points.ran
         if any(place[key] != value for key, value in chosen.items()) or (ran and index not in group.rows):
             continue
         line = None if arrangement.series is None else place[arrangement.series]
@@ -251,6 +255,8 @@ def _left_out(points: Points, arrangement: Arrangement, wanted: int) -> str:
     said = []
     if arrangement.scattered:
         said.append("Points that differ in more than this key, each on its own.")
+        if len(points.places) > MANY_MARKS:
+            said.append("Too many for their intervals, which are in the table.")
     if arrangement.series is not None:
         whole = len(points.axes[arrangement.series].texts)
         if len(arrangement.series_places) < whole:
@@ -263,11 +269,6 @@ def _left_out(points: Points, arrangement: Arrangement, wanted: int) -> str:
     if wanted > MAX_PANELS:
         said.append(f"The first {MAX_PANELS} of {wanted} panels.")
     return "".join(f"{text} " for text in said)
-
-
-def _ran(points: Points, index: int) -> bool:
-    """Whether a point has a run that is done, and so a row in some group."""
-    return any(index in group.rows for group in points.groups)
 
 
 def _rows(points: Points) -> list[PointRow]:

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from cosim.results.charts import LETTER_WIDTH, ink, open_svg, shorten, text
+from cosim.results.charts import LETTER_WIDTH, TICK_LETTER_WIDTH, ink, open_svg, shorten, small, text
 from cosim.results.sweep_axes import Axis
 from cosim.results.sweep_panels import Scale, State, spread
 
 # More columns or rows have no room for their figures; numbers are then put into bins.
 MAX_COLUMNS, MAX_ROWS, BINS = 26, 40, 12
 # Cells and the room for labels, px.
-CELL_WIDTH, WIDEST_CELL, CELL_HEIGHT = 38, 72, 22
+CELL_WIDTH, WIDEST_CELL, CELL_HEIGHT = 38, 84, 22
 ROW_LETTERS, TOP = 14, 24
 # Anchors of cividis (Nunez, Anderton, Renslow 2018, PLoS ONE 13:e0199239): lightness grows evenly, also for those who
 # do not tell red from green.
@@ -77,23 +77,22 @@ def heat_map(
         if x_place in column_of and y_place in row_of:
             cells.setdefault((column_of[x_place], row_of[y_place]), []).append(value)
     longest = max(len(found.label) for found in columns)
-    width = min(max(CELL_WIDTH, LETTER_WIDTH * longest + 8), WIDEST_CELL if len(columns) <= 12 else CELL_WIDTH)
-    labels = LETTER_WIDTH * min(max(len(found.label) for found in rows), ROW_LETTERS) + 14
-    letters_across = max(int((labels + width * len(columns)) / LETTER_WIDTH), 12)
+    width = min(max(CELL_WIDTH, TICK_LETTER_WIDTH * longest + 8), WIDEST_CELL if len(columns) <= 12 else CELL_WIDTH)
+    labels = TICK_LETTER_WIDTH * min(max(len(found.label) for found in rows), ROW_LETTERS) + 14
+    across = max(labels + width * len(columns), 120.0)
     total = max(labels + width * len(columns), LETTER_WIDTH * min(len(title), 40)) + 8
     top = TOP + 16
     bottom = top + CELL_HEIGHT * len(rows)
     out = [open_svg("heat", bottom + 40, f"Hit rate of {title} against {x.key} and {y.key}", total)]
     out.append(text(0, 13, shorten(title, int(total / LETTER_WIDTH)), "heading", full=title))
     for y_name, name in ((top - 8, f"\u2193 {y.name}"), (bottom + 32, f"\u2192 {x.name}")):
-        out.append(text(0, y_name, shorten(name, letters_across), "tick", full=name))
+        out.append(small(0, y_name, name, across))
     for row, found in enumerate(rows):
         y_text = top + (row + 0.5) * CELL_HEIGHT + 4
-        out.append(text(labels - 6, y_text, shorten(found.label, ROW_LETTERS), "tick", "end", found.label))
-    letters = max(int((width - 2) / LETTER_WIDTH), 3)
+        out.append(small(labels - 6, y_text, found.label, labels - 12, "end"))
     for column, found in enumerate(columns):
         x_text = labels + (column + 0.5) * width
-        out.append(text(x_text, bottom + 15, shorten(found.label, letters), "tick", "middle", found.label))
+        out.append(small(x_text, bottom + 15, found.label, width - 4, "middle"))
     for (column, row), inside in sorted(cells.items()):
         out.append(_cell(inside, labels + column * width, top + row * CELL_HEIGHT, width, scale))
     return "".join([*out, "</svg>"])
@@ -150,4 +149,4 @@ def _labels(axis: Axis) -> list[str]:
 
 
 def _range(low: float, high: float) -> str:
-    return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+    return f"{low:.2g}" if low == high else f"{low:.2g}\u2013{high:.2g}"

@@ -37,6 +37,8 @@ def bar_charts(points: Points, runs: Mapping[int, Sequence[Run]]) -> list[dict[s
             "then over a point's runs, so the parts add up to the mean e2el and a request without an answer is not in "
             "it."
         )
+        if points.axes:
+            caption += f" Labels: #point: its {', '.join(points.names[key] for key in points.axes)}."
         if len(bars) > len(shown):
             caption += f" {len(shown)} of {len(bars)} points, at equal ranks from the shortest mean to the longest."
         charts.append(
@@ -91,7 +93,8 @@ def distribution_charts(directory: Path, points: Points, runs: Mapping[int, Sequ
             else ""
         )
         counts = [found.n for found in drawn.values()]
-        caption += f" n = {min(counts)} to {max(counts)} requests; drawn as they are, without an interval."
+        many = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+        caption += f" n = {many} requests in all runs of a point; drawn as they are, without an interval."
         charts.append(
             {
                 "title": f"Tier {tier}",
@@ -119,8 +122,8 @@ def _bar(points: Points, index: int, runs: Iterable[Run], tier: str) -> PointBar
     parts = {name: math.fsum(of.get(name, 0.0) for of in answered) / len(answered) for name in in_order(names)}
     n, ok = sum(one.n for one in found), sum(one.completed for one in found)
     note = f"{ok} of {n} ok" if ok < n else ""
-    label = points.label(index)
-    return PointBar(index, f"#{index}  {label}" if label else f"#{index}", parts, note)
+    label = ", ".join(axis.texts[points.places[index][key]] for key, axis in points.axes.items())
+    return PointBar(index, f"#{index}: {label}" if label else f"#{index}", parts, note)
 
 
 def _few(points: Points, runs: Mapping[int, Sequence[Run]], tier: str) -> list[int]:

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal, TypeVar
 
-from cosim.results.charts import LETTER_WIDTH, WIDTH, colour_of, line, open_svg, shorten, text, ticks
+from cosim.results.charts import (
+    LETTER_WIDTH,
+    TICK_LETTER_WIDTH,
+    WIDTH,
+    colour_of,
+    line,
+    open_svg,
+    shorten,
+    small,
+    text,
+    ticks,
+)
 from cosim.results.sweep_axes import Axis
 from cosim.results.sweep_figures import Figure
 
@@ -115,7 +126,7 @@ class Frame:
         left, right = self.x0 + LEFT, self.x0 + self.width - RIGHT
         out = [text(self.x0 + 4, self.y0 + 14, shorten(title, letters), "heading", full=title)]
         if subtitle:
-            out.append(text(self.x0 + 4, self.y0 + 28, shorten(subtitle, letters), "tick", full=subtitle))
+            out.append(small(self.x0 + 4, self.y0 + 28, subtitle, self.width - 8))
         for tick, label in scale.ticks:
             y = self.y(scale.share(tick))
             out += [line(left, y, right, y, "grid"), text(left - 6, y + 4, label, "tick", "end")]
@@ -123,10 +134,9 @@ class Frame:
             x = self.x(position)
             out += [
                 line(x, self.bottom, x, self.bottom + 4, "grid"),
-                text(x, self.bottom + 16, label, "tick", "middle", full),
+                text(x, self.bottom + 16, label, "tick", "middle", full, TICK_LETTER_WIDTH),
             ]
-        label = shorten(x_title, letters)
-        out.append(text((left + right) / 2, self.bottom + 32, label, "tick", "middle", x_title))
+        out.append(small((left + right) / 2, self.bottom + 32, x_title, right - left, "middle"))
         return out
 
 
@@ -235,8 +245,13 @@ def _line(drawn: Line, scale: Scale, frame: Frame, dodge: float) -> list[str]:
     finite = [(mark, found, value) for mark, found, value in known if value is not None and math.isfinite(value)]
     out = []
     if len(drawn.marks) > MANY_MARKS:
-        dots = "".join("M{:.1f} {:.1f}h0".format(*at(mark, value)) for mark, _, value in finite)
-        return [f'<path class="dots" d="{dots}" stroke="{colour}"/>'] if dots else []
+        dots = "".join(
+            "M{:.1f} {:.1f}h0".format(*at(mark, value)) for mark, _, value in finite if mark.state == "valid"
+        )
+        out.append(f'<path class="dots" d="{dots}" stroke="{colour}"/>')
+        finite = [
+            (mark, found._replace(low=None, high=None), value) for mark, found, value in finite if mark.state != "valid"
+        ]
     if drawn.joined and len(finite) > 1:
         path = "M" + "L".join("{:.1f} {:.1f}".format(*at(mark, value)) for mark, _, value in finite)
         style = f' stroke-dasharray="{dash}"' if dash else ""

@@ -66,16 +66,17 @@ def _points(points: Sequence[Loaded], frame: Frame, scale: Scale, low: float, hi
         return frame.x((point.load - low) / (high - low)), frame.y(scale.share(point.rate))
 
     best = front(points)
-    others = [point for point in points if point not in set(best)]
+    chosen = {point.point for point in best}
+    others = [point for point in points if point.point not in chosen]
     out = []
     if len(others) > MANY_MARKS:
-        dots = "".join("M{:.1f} {:.1f}h0".format(*at(point)) for point in others)
+        dots = "".join("M{:.1f} {:.1f}h0".format(*at(point)) for point in others if point.state == "valid")
         out.append(f'<path class="dots pale" d="{dots}"/>')
-    else:
-        for point in others:
-            x, y = at(point)
-            kind = "dot pale" if point.state == "valid" else "dot pale odd"
-            out.append(f'<circle class="{kind}" data-p="{point.point}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>')
+        others = [point for point in others if point.state != "valid"]
+    for point in others:
+        x, y = at(point)
+        kind = "dot pale" if point.state == "valid" else "dot pale odd"
+        out.append(f'<circle class="{kind}" data-p="{point.point}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>')
     # Between two points of the front, what is reached is the rate of the one with more load.
     stairs = "".join(
         "V{1:.1f}H{0:.1f}".format(*at(point)) if number else "M{:.1f} {:.1f}".format(*at(point))

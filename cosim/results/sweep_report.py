@@ -18,7 +18,7 @@ from cosim.results.sweep_figures import HIT_RATE, LATENCIES, Figure, counts_text
 from cosim.results.sweep_latency import bar_charts, distribution_charts
 from cosim.results.sweep_panels import share_scale
 from cosim.results.sweep_pareto import Loaded, pareto
-from cosim.results.sweep_runs import STATES, Run, grouped, read_runs
+from cosim.results.sweep_runs import STATES, Run, State, grouped, read_runs
 from cosim.results.sweep_store import RUNS_TABLE, SUMMARY_TABLE, SWEEP_SCENARIO, Sweep, read_sweep
 from cosim.results.sweep_tables import PointRow, point_rows, sweep_rows
 
@@ -26,6 +26,7 @@ TEMPLATE = "sweep.html.j2"
 MAX_REASONS, MAX_LINKS, MAX_STEPS, MAX_VALUES = 12, 3, 3, 12
 # Loads that differ by less than this share are one.
 SAME_LOAD = 0.01
+LOST: dict[State, str] = {"failed": "failed", "missing": "are missing"}
 LETTERS = {"VALID": "V", "INVALID": "I", "failed": "F", "missing": "M"}
 
 
@@ -75,7 +76,7 @@ def render(directory: Path) -> str:
         clock=_clock(every),
         axes=[{"key": axis.key, "said": _said(axis)} for axis in axes.values()],
         pairing=_pairing(sweep),
-        assumptions=[],
+        paths=_paths(every),
         counted=counts_text(rows, points.runs) + "; warm-up is left out, error, timeout and rejected are misses",
         intervals=intervals,
         curves=curve_sections(points),
@@ -83,7 +84,7 @@ def render(directory: Path) -> str:
         pareto=_pareto(sweep, points, runs),
         bars=bar_charts(points, runs),
         distributions=distribution_charts(directory, points, runs),
-        columns=_columns(sweep),
+        columns=_columns(points),
         table_json=_table(sweep, axes, rows, runs),
         table_caption=f"Low and high: the interval of the hit rate, {interval_text(points.runs)}",
         summary_table=SUMMARY_TABLE,
@@ -120,9 +121,10 @@ def _ending(runs: Sequence[Run]) -> str:
     if counts["INVALID"]:
         text += f" The figures of the {counts['INVALID']} INVALID ones are drawn, and may not be used as they are."
     if counts["failed"] + counts["missing"]:
+        lost = [f"{counts[state]} {words}" for state, words in LOST.items() if counts[state]]
         text += (
-            f" {counts['failed']} failed and {counts['missing']} are missing: they have no figures, and those of their "
-            "points rest on fewer runs; `cosim sweep --resume` runs them."
+            f" {' and '.join(lost)}: without figures, so those of their points rest on fewer runs; "
+            "`cosim sweep --resume` runs them."
         )
     return text
 
@@ -196,25 +198,38 @@ def _pareto(sweep: Sweep, points: Points, runs: Mapping[int, Sequence[Run]]) -> 
                 found.append(Loaded(index, load, row.hit_rate.mean, points.states[index], href))
         groups.append((f"{group.title}: hit rate, %", found))
     scale = share_scale(Figure(point.rate, None, None) for _, found in groups for point in found)
+    without = sum(run_count == 0 for run_count in _done(runs).values())
     caption = (
         f"Line: the front, points than which no other has both at least the load ({title}, mean over runs) and at "
         "least the hit rate, and more of one; a point of it leads to its directory, any other mark to its rows below. "
         f"{counts_text(_rows(points), points.runs)}; the intervals are in the table. Hollow: some run is INVALID, "
         "failed or missing."
     )
+    if without:
+        caption += f" {without} of {len(runs)} points have no run that is done, and are not drawn."
     if not varies:
         caption += " The offered load is the same at all points."
     return {"svg": pareto(groups, title, scale), "caption": caption}
+
+
+def _done(runs: Mapping[int, Sequence[Run]]) -> dict[int, int]:
+    """How many runs of each point have figures."""
+    return {index: sum(run.state in ("VALID", "INVALID") for run in found) for index, found in runs.items()}
+
+
+def _paths(runs: Sequence[Run]) -> list[tuple[str, int]]:
+    """What links rest on where a preset or a trace gives their values, with the number of runs of which it is true."""
+    return Counter(text for run in runs for text in run.paths).most_common(MAX_REASONS)
 
 
 def _rows(points: Points) -> list[PointRow]:
     return [row for group in points.groups for row in group.rows.values()]
 
 
-def _columns(sweep: Sweep) -> list[dict[str, Any]]:
-    texts = ["tier", "class", "runs"]
+def _columns(points: Points) -> list[dict[str, Any]]:
+    keys = [points.names[key] for key in points.sweep.keys]
     figures = ["n", "hit rate", "low", "high", *(f"{measure.title}, {measure.unit}" for measure in LATENCIES)]
-    left = [{"name": name, "left": True} for name in ["point", *sweep.keys, *texts]]
+    left = [{"name": name, "left": True} for name in ["point", *keys, "tier", "class", "runs"]]
     return [*left, *({"name": name, "left": False} for name in figures)]
 
 

@@ -44,6 +44,7 @@ class Run:
     qualifiers: tuple[str, ...] = ()
     clock: str = ""
     loops: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
     tiers: dict[str, RunTier] = field(default_factory=dict)
     deadlines_ms: dict[str, float] = field(default_factory=dict)
 
@@ -90,9 +91,27 @@ def _run(directory: Path, point: int, number: int) -> Run:
         tuple(summary["qualifiers"]),
         str(summary["clock"]),
         tuple(sorted(set(summary["loop"].values()))),
+        tuple(_path(name, link) for name, link in summary.get("paths", {}).items() if _rests_on_more(link)),
         {name: _tier(tier) for name, tier in tiers.items()},
         {row["class"]: row["deadline_ms"] for row in summary["sla"]},
     )
+
+
+def _path(name: str, link: dict[str, Any]) -> str:
+    """What a link rests on, by kind: what is measured with percentile, source and date, what is an assumption."""
+    preset = f"{name}, preset {link['preset']}" if link["preset"] else name
+    by_kind: dict[str, list[str]] = {}
+    for row in link["figures"]:
+        known = ", ".join(str(row[part]) for part in ("percentile", "source", "date") if row[part] is not None)
+        # A value of the scenario may be a swept one; the link rests on it at every point alike.
+        said = row["key"] if row["kind"] == "scenario" else f"{row['key']} {row['value']}"
+        by_kind.setdefault(row["kind"], []).append(f"{said} ({known})" if known else said)
+    return f"{preset}: " + "; ".join(f"{kind}: {', '.join(rows)}" for kind, rows in by_kind.items())
+
+
+def _rests_on_more(link: dict[str, Any]) -> bool:
+    """Whether a link's values come from a preset or a trace and not from the scenario alone."""
+    return link["preset"] is not None or any(row["kind"] == "trace" for row in link["figures"])
 
 
 def _tier(tier: dict[str, Any]) -> RunTier:
