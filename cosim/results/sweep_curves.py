@@ -61,7 +61,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """The points of a sweep on the axes of those keys that vary, and their rows; `ran` have a run that is done."""
+    """The points of a sweep on the axes of those keys that vary, and their rows; `ran` have a run that is done.
+
+    Where the tier is swept, `groups` hold all tiers together, for it is a key like any other; `by_tier` never do.
+    """
 
     sweep: Sweep
     axes: dict[str, Axis]
@@ -69,6 +72,7 @@ class Points:
     states: dict[int, State]
     ran: frozenset[int]
     groups: list[Group]
+    by_tier: list[Group]
     names: dict[str, str]
 
     @property
@@ -113,15 +117,31 @@ def points_of(sweep: Sweep, rows: Sequence[PointRow]) -> Points:
     for row in rows:
         if row.runs and row.tier is not None:
             served.setdefault(row.point.index, set()).add(row.tier)
-    # A sweep over tiers has one at each point: it is a key like any other.
     swept = all(len(tiers) == 1 for tiers in served.values()) and len(set().union(*served.values())) > 1
+    by_tier = _groups(rows, together=False)
+    groups = _groups(rows, together=True) if swept else by_tier
+    ran = frozenset(index for group in groups for index in group.rows)
+    return Points(sweep, axes, places, states, ran, groups, by_tier, short_names(sweep.keys))
+
+
+def _groups(rows: Sequence[PointRow], *, together: bool) -> list[Group]:
+    """Rows of runs that are done by tier and class, or by class alone."""
     groups: dict[tuple[str, str], Group] = {}
     for row in rows:
         if row.runs and (row.tier is not None or row.n):
-            key = ("" if swept and row.tier is not None else row.tier or NO_TIER, row.sla_class or "")
+            key = ("" if together and row.tier is not None else row.tier or NO_TIER, row.sla_class or "")
             groups.setdefault(key, Group(*key, {})).rows[row.point.index] = row
-    ran = frozenset(index for group in groups.values() for index in group.rows)
-    return Points(sweep, axes, places, states, ran, list(groups.values()), short_names(sweep.keys))
+    return list(groups.values())
+
+
+def _gives_tier(points: Points, key: str) -> bool:
+    """Whether a key's value says which tier serves: no two groups of a class share a value."""
+    seen: dict[tuple[str, int], str] = {}
+    for group in points.by_tier:
+        for index in group.rows:
+            if seen.setdefault((group.sla_class, points.places[index][key]), group.tier) != group.tier:
+                return False
+    return True
 
 
 def curve_sections(points: Points) -> list[dict[str, Any]]:
@@ -148,9 +168,13 @@ def curve_sections(points: Points) -> list[dict[str, Any]]:
 
 def heat_charts(points: Points) -> list[dict[str, Any]]:
     """For pairs of keys the maps of hit rate of each tier and class."""
-    groups = [group for group in points.groups if group.sla_class]
     charts = []
-    for number, (x_key, y_key) in enumerate(pairs(points.axes, MAX_PAIRS) if groups else []):
+    for number, (x_key, y_key) in enumerate(pairs(points.axes, MAX_PAIRS)):
+        # Tiers are not mixed in a cell, unless one of the two keys tells them apart.
+        told = _gives_tier(points, x_key) or _gives_tier(points, y_key)
+        groups = [group for group in (points.groups if told else points.by_tier) if group.sla_class]
+        if not groups:
+            continue
         x, y = points.axes[x_key], points.axes[y_key]
         if len(x.texts) > MAX_COLUMNS >= len(y.texts):
             x, y = y, x
@@ -243,7 +267,7 @@ def _panel(
     for line, marks in sorted(series.items(), key=lambda item: item[0] or 0):
         place_of_line = 0 if line is None else arrangement.series_places.index(line)
         ordered = tuple(sorted(marks, key=lambda mark: (mark.position, mark.point)))
-        lines.append(Line(place_of_line, ordered, joined=not arrangement.scattered))
+        lines.append(Line(place_of_line, ordered, joined=not arrangement.scattered and axis.kind != "category"))
     subtitle = ", ".join(f"{points.names[key]} {points.axes[key].texts[place]}" for key, place in chosen.items())
     who = group.title if measure is HIT_RATE else group.tier
     title = f"{who}: {measure.title}, {measure.unit}" if who else f"{measure.title}, {measure.unit}"

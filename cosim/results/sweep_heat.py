@@ -17,6 +17,8 @@ MAX_COLUMNS, MAX_ROWS, BINS = 26, 40, 12
 # Cells and the room for labels, px.
 CELL_WIDTH, WIDEST_CELL, CELL_HEIGHT = 38, 84, 22
 ROW_LETTERS, TOP = 14, 24
+# What a map of few columns takes so that the names of its keys can be read, px.
+LEAST_WIDTH = 260
 # Anchors of cividis (Nunez, Anderton, Renslow 2018, PLoS ONE 13:e0199239): lightness grows evenly, also for those who
 # do not tell red from green.
 CIVIDIS = (
@@ -76,11 +78,12 @@ def heat_map(
         x_place, y_place = places[value.point]
         if x_place in column_of and y_place in row_of:
             cells.setdefault((column_of[x_place], row_of[y_place]), []).append(value)
-    longest = max(len(found.label) for found in columns)
-    width = min(max(CELL_WIDTH, TICK_LETTER_WIDTH * longest + 8), WIDEST_CELL if len(columns) <= 12 else CELL_WIDTH)
+    letters = max(len(found.label) for found in columns)
+    width = min(max(CELL_WIDTH, TICK_LETTER_WIDTH * letters + 8), WIDEST_CELL if len(columns) <= 12 else CELL_WIDTH)
     labels = TICK_LETTER_WIDTH * min(max(len(found.label) for found in rows), ROW_LETTERS) + 14
-    across = max(labels + width * len(columns), 120.0)
-    total = max(labels + width * len(columns), LETTER_WIDTH * min(len(title), 40)) + 8
+    longest = max(TICK_LETTER_WIDTH * (max(len(x.name), len(y.name)) + 2), LETTER_WIDTH * len(title))
+    across = max(labels + width * len(columns), min(longest, LEAST_WIDTH))
+    total = across + 8
     top = TOP + 16
     bottom = top + CELL_HEIGHT * len(rows)
     out = [open_svg("heat", bottom + 40, f"Hit rate of {title} against {x.key} and {y.key}", total)]
@@ -149,4 +152,5 @@ def _labels(axis: Axis) -> list[str]:
 
 
 def _range(low: float, high: float) -> str:
-    return f"{low:.2g}" if low == high else f"{low:.2g}\u2013{high:.2g}"
+    ends = [f"{end:.0f}" if abs(end) >= 10 else f"{end:.2g}" for end in (low, high)]
+    return ends[0] if low == high else "\u2013".join(ends)

@@ -53,7 +53,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Marks in order of the axis; `place` gives the colour. Unjoined ones belong to points that share nothing else."""
+    """Marks in order of the axis; `place` gives the colour. Those of categories and scattered points are not joined."""
 
     place: int
     marks: tuple[Mark, ...]
@@ -230,7 +230,7 @@ def _panel(panel: Panel, axis: Axis, x0: float, y0: float, width: float) -> list
     frame = Frame(x0, y0, width)
     out = frame.draw(panel.title, panel.subtitle, panel.scale, axis.ticks(frame.span), axis.title)
     for number, drawn in enumerate(panel.lines):
-        dodge = (number - (len(panel.lines) - 1) / 2) * min(DODGE, 24 / len(panel.lines)) if drawn.joined else 0.0
+        dodge = (number - (len(panel.lines) - 1) / 2) * min(DODGE, 24 / len(panel.lines))
         out += _line(drawn, panel.scale, frame, dodge)
     return out
 

@@ -189,7 +189,7 @@ def _pareto(sweep: Sweep, points: Points, runs: Mapping[int, Sequence[Run]]) -> 
     varies = offered and max(offered.values()) > (1 + SAME_LOAD) * min(offered.values())
     title = "offered requests/s" if varies else "output tokens/s"
     groups = []
-    for group in points.groups if len(sweep.points) > 1 else []:
+    for group in points.by_tier if len(sweep.points) > 1 else []:
         found = []
         for index, row in group.rows.items():
             load = offered.get((index, row.tier or "")) if varies else row.figures["output_throughput"].mean

@@ -18,6 +18,7 @@ from cosim.results.sweep_store import Sweep, read_run_summary, run_directory
 State = Literal["VALID", "INVALID", "failed", "missing"]
 STATES: tuple[State, ...] = ("VALID", "INVALID", "failed", "missing")
 
+LINK_KINDS = ("measured", "trace", "assumption", "scenario")
 _VARYING = re.compile(r"[-+]?\d[\d.,]*")
 
 
@@ -106,7 +107,8 @@ def _path(name: str, link: dict[str, Any]) -> str:
         # A value of the scenario may be a swept one; the link rests on it at every point alike.
         said = row["key"] if row["kind"] == "scenario" else f"{row['key']} {row['value']}"
         by_kind.setdefault(row["kind"], []).append(f"{said} ({known})" if known else said)
-    return f"{preset}: " + "; ".join(f"{kind}: {', '.join(rows)}" for kind, rows in by_kind.items())
+    ordered = [kind for kind in LINK_KINDS if kind in by_kind]
+    return f"{preset}: " + "; ".join(f"{kind}: {', '.join(by_kind[kind])}" for kind in ordered)
 
 
 def _rests_on_more(link: dict[str, Any]) -> bool:

@@ -193,9 +193,13 @@ def test_a_swept_tier_is_a_key_like_any_other(tmp_path: Path) -> None:
     page = render(directory)
     titles = re.findall(r'class="heading"[^>]*>(?:<title>.*?</title>)?([^<]+)<', page)
     assert "premium: hit rate, %" in titles
-    assert not any(title.startswith("edge") for title in titles)
+    assert "edge: e2el p50, ms" not in titles
     drawn = re.findall(r"Against clients\.0\.tier.*?</section>", page, re.DOTALL)[0]
     assert {int(point) for point in re.findall(r'data-p="(\d+)"', drawn)} == set(range(8))
+    # Each point has a cell of its own, and tiers are two fronts.
+    assert "mean of" not in page
+    front = re.findall(r'class="chart pareto".*?</svg>', page, re.DOTALL)[0]
+    assert "edge, premium: hit rate, %" in front
 
 
 def test_words_of_a_file_do_not_end_the_script(tmp_path: Path) -> None:
