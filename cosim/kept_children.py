@@ -24,11 +24,11 @@ class KeptChildren:
     def server(self, module: str, environment: dict[str, str]) -> ForkServer | None:
         """A server whose children run a module with variables beside this process's own; waits until it has loaded.
 
-        One that has ended is replaced. None if none can be had: a child is then started by itself.
+        One that has ended is replaced. None if it could not load, now or before: a child is then started by itself.
         """
         key = module, frozenset({**os.environ, **environment}.items())
         kept = self._servers.get(key)
-        if kept is None or not kept.usable():
+        if kept is None or (kept.loaded and not kept.usable()):
             if self._runtime is None:
                 self._runtime = Runtime()
             kept = self._servers[key] = ForkServer(module, environment, self._runtime.directory)

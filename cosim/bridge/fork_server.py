@@ -70,6 +70,9 @@ def main() -> None:
     die_with_parent(int(parent_pid))
     module = importlib.import_module(name)
     module.prepare()
+    if len(os.listdir("/proc/self/task")) > 1:
+        # A child would have one thread, and for ever the locks that the others held.
+        sys.exit(f"{name} has started threads, which no child of a fork would have")
     sys.stdout.flush()
     gc.collect()
     # Children share these objects' memory as long as nobody writes to it, which a collection would.

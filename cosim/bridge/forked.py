@@ -43,7 +43,8 @@ class ForkServer:
 
     def __init__(self, module: str, environment: dict[str, str], directory: Path) -> None:
         """Start loading; `directory` is for temporary files."""
-        self._loaded = False
+        self.loaded = False
+        self._stopped = False
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
@@ -62,13 +63,12 @@ class ForkServer:
         return self._process.pid
 
     def usable(self) -> bool:
-        """Whether it forks; waits until it has loaded."""
-        if not self._loaded:
-            self._loaded = self._answer(LOAD_LIMIT_S) == READY
-        if not self._loaded or self._process.poll() is not None:
+        """Whether it forks; waits until it has loaded, or has ended without."""
+        if not self.loaded and not self._stopped:
+            self.loaded = self._answer(LOAD_LIMIT_S) == READY
+        if self._process.poll() is not None:
             self.stop()
-            return False
-        return True
+        return self.loaded and not self._stopped
 
     def fork(self, address: str, output: int, directory: Path) -> ForkedProcess | None:
         """A child that writes to `output` and keeps temporary files in `directory`; None if the server has failed."""
@@ -85,6 +85,7 @@ class ForkServer:
 
     def stop(self) -> None:
         """End the server and its children. Never raises; twice is once."""
+        self._stopped = True
         self._process.kill()
         self._process.wait()
         self._socket.close()

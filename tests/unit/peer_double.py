@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -53,9 +54,12 @@ NONSENSE: dict[str, Callable[[], list[bytes]]] = {
 
 
 def prepare() -> None:
-    """Load nothing, or fail."""
-    if os.environ.get("PEER_DOUBLE") == "cannot load":
-        raise OSError("a library is missing")
+    """Load nothing, or what no server can load."""
+    match os.environ.get("PEER_DOUBLE"):
+        case "cannot load":
+            raise OSError("a library is missing")
+        case "threads":
+            threading.Thread(target=sleep_s, args=(3600,), daemon=True).start()
 
 
 def main() -> int:
