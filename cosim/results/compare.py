@@ -241,7 +241,7 @@ def _row(tier: str, sla_class: str | None, metric: str, statistic: Statistic, da
 def _verdict(found: Found, *, share: bool) -> str:
     low, high = found.interval
     if found.delta is None:
-        return "cannot say: it falls on requests that were not answered, or there are none"
+        return "cannot say: too few were answered"
     if low is None or high is None:
         return f"cannot say with {found.rests_on}"
     scale, unit = (100, "points") if share else (1, "ms")

@@ -9,6 +9,8 @@ from cosim.results.compare import Comparison, PointComparison, Row
 from cosim.results.terminal import PLAIN_WIDTH, columns, number, percent
 
 NAMED_KEYS = 12
+# Wider than other tables: the verdict, which comes last, is a sentence.
+TABLE_WIDTH = 140
 HEADER = ("tier", "figure", "A", "B", "unpaired", "verdict")
 
 
@@ -34,7 +36,7 @@ def _point_lines(point: PointComparison, *, named: bool) -> Iterator[str]:
     if not point.differs:
         yield "  the scenarios are the same but for the seed"
     yield from _wrapped(_pairing(point))
-    yield from columns(HEADER, [_cells(row) for row in point.rows])
+    yield from columns(HEADER, [_cells(row) for row in point.rows], TABLE_WIDTH)
 
 
 def _pairing(point: PointComparison) -> str:

@@ -263,16 +263,16 @@ def _s(value: float | None) -> str:
     return "?" if value is None else f"{value:.1f} s"
 
 
-def columns(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    """Left-aligned text columns, right-aligned numbers; names are cut where the lines would exceed PLAIN_WIDTH."""
+def columns(header: tuple[str, ...], rows: list[tuple[str, ...]], width: int = PLAIN_WIDTH) -> list[str]:
+    """Left-aligned text columns, right-aligned numbers; names are cut where the lines would exceed a width."""
     table = [header, *rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(header))]
-    widths[0] = max(min(widths[0], PLAIN_WIDTH - sum(widths[1:]) - 2 * len(widths)), 4)
+    widths[0] = max(min(widths[0], width - sum(widths[1:]) - 2 * len(widths)), 4)
     return [
         "  "
         + "  ".join(
-            f"{cell[:width]:<{width}}" if name in LEFT else f"{cell:>{width}}"
-            for i, (name, cell, width) in enumerate(zip(header, row, widths, strict=True))
+            f"{cell[:wide]:<{wide}}" if name in LEFT else f"{cell:>{wide}}"
+            for name, cell, wide in zip(header, row, widths, strict=True)
         ).rstrip()
         for row in table
     ]

@@ -153,7 +153,7 @@ def test_failures_are_infinite_and_no_difference_of_two_is_made_up(tmp_path: Pat
     assert row(point, "e2el", "median").a is not None
     p95 = row(point, "e2el", "p95")
     assert (p95.a, p95.b, p95.delta) == (None, None, None)
-    assert p95.verdict == "cannot say: it falls on requests that were not answered, or there are none"
+    assert p95.verdict == "cannot say: too few were answered"
     # Five came to fail and five no longer do, five failed twice: the request in the middle is 20 ms later.
     assert row(point, "e2el", "shift").verdict == "B slower by 20.0 ms [20.0, 20.0]"
     assert "(15 unanswered left out)" in "\n".join(comparison_lines(compare(tmp_path / "a", tmp_path / "b")))
@@ -210,6 +210,10 @@ def test_tiers_between_which_requests_move_are_compared_together(tmp_path: Path)
     moved = [msgspec.structs.replace(r, tier="cloud") if k % 2 else r for k, r in enumerate(load(20, 1))]
     point = two_runs(tmp_path, load(0, 1), moved)
     assert list(dict.fromkeys(found.tier for found in point.rows)) == ["edge", "cloud", "(all)"]
+    # A line is long where a verdict is, and no name is cut for it.
+    assert any(
+        line.startswith("  cloud  e2el p95") for line in comparison_lines(compare(tmp_path / "a", tmp_path / "b"))
+    )
     assert row(point, "e2el", "mean", "(all)").delta == pytest.approx(20)
     assert row(point, "e2el", "mean", "cloud").verdict.startswith("cannot say")
     assert row(point, "e2el", "mean").delta == pytest.approx(20)
