@@ -61,6 +61,14 @@ def test_a_sweep_that_is_stopped_goes_on(
     assert tables(out) == undisturbed
 
 
+def test_workers_end_with_their_driver_whatever_they_are_at(tmp_path: Path) -> None:
+    file = write(tmp_path / "s.yaml", swept({"kind": "list", "repeats": 1, "points": [{"duration": ENDLESS}]}))
+    with sweeping(file, tmp_path / "out") as sweep:
+        sweep.until_requests_of(HANGING)
+        sweep.process.kill()
+        sweep.ended()
+
+
 def test_a_worker_that_is_killed_costs_its_run_a_second_try(
     file: Path, tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
