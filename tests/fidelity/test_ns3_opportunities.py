@@ -120,3 +120,10 @@ def test_changes_apply_to_what_waits(tmp_path: Path, fq_codel: FqCodel | None) -
         rig.net.set("network.access.uplink", slow, at_ns=start_ns + 5 * MS)
         arrivals = [rig.delivered(message).t_ns - start_ns for message in messages]
         assert arrivals == [8 * MS, 8 * MS, 15 * MS, 45 * MS]
+
+        # And one that waits alone, for an opportunity at 40 ms, leaves at once when there is a rate.
+        rig.settle(4 * S)
+        start_ns = rig.now_ns
+        message = rig.send(connection, SEGMENT)
+        rig.net.set("network.access.uplink", at_a_rate, at_ns=start_ns + 5 * MS)
+        assert rig.delivered(message).t_ns - start_ns == 12 * MS
