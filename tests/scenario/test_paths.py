@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cosim.cli import app, guarded
 from cosim.results.terminal import Progress
 from cosim.run import RunOptions, execute
 from cosim.scenario.load import load
@@ -54,6 +55,13 @@ def test_a_preset_is_what_its_values_are() -> None:
     values = {"delay": "15ms", "rate_up": "10Mbit/s", "rate_down": "100Mbit/s", "loss": "0.1%"}
     written = simulate(with_cloud({**values, "jitter": {"kind": "gamma", "mean": "1.1ms", "shape": 0.1}}))
     assert preset.requests == written.requests
+
+
+def test_cosim_paths_lists_presets_and_refuses_others(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(lambda: app(["paths"], standalone_mode=False)) == 0
+    assert "singapore-mumbai " in capsys.readouterr().out
+    assert guarded(lambda: app(["paths", "leo-satelite"], standalone_mode=False)) == 2
+    assert "no preset 'leo-satelite'; did you mean leo-satellite" in capsys.readouterr().err
 
 
 def carried_out(file: Path, directory: Path) -> dict[str, Any]:
