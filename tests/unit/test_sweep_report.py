@@ -180,7 +180,9 @@ def test_every_run_failed(tmp_path: Path) -> None:
 
 
 def test_a_swept_tier_is_a_key_like_any_other(tmp_path: Path) -> None:
-    points = grid(clients__0__tier=["edge", "cloud"], network__paths__cloud__delay=DELAYS)
+    points = grid(
+        clients__0__tier=["edge", "cloud"], network__paths__cloud__delay=DELAYS, network__paths__cloud__loss=LOSSES
+    )
     directory = made_up_sweep(tmp_path / "s", points, latency_ms, seeds=[1, 2])
     for point in read_sweep(directory).points:
         for number in range(2):
@@ -195,9 +197,10 @@ def test_a_swept_tier_is_a_key_like_any_other(tmp_path: Path) -> None:
     assert "premium: hit rate, %" in titles
     assert "edge: e2el p50, ms" not in titles
     drawn = re.findall(r"Against clients\.0\.tier.*?</section>", page, re.DOTALL)[0]
-    assert {int(point) for point in re.findall(r'data-p="(\d+)"', drawn)} == set(range(8))
-    # Each point has a cell of its own, and tiers are two fronts.
-    assert "mean of" not in page
+    assert {int(point) for point in re.findall(r'data-p="(\d+)"', drawn)} == set(range(16))
+    # Tiers are neither mixed in a cell nor in a front.
+    assert f"Hit rate of premium against clients.0.tier and {DELAY}" in page
+    assert f"Hit rate of edge, premium against {DELAY} and {LOSS}" in page
     front = re.findall(r'class="chart pareto".*?</svg>', page, re.DOTALL)[0]
     assert "edge, premium: hit rate, %" in front
 
