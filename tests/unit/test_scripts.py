@@ -157,7 +157,7 @@ def machine(tmp_path: Path) -> Machine:
 def test_without_a_gpu_the_cpu_build_and_torch_from_pytorchs_index(machine: Machine) -> None:
     machine.setup()
     asked = machine.asked()
-    assert "--editable .[ns3,cpu]" in asked
+    assert "--editable .[ns3,ray,cpu]" in asked
     assert "--constraint constraints/cpu.txt" in asked
     assert "--override" in asked
     assert "--torch-backend cpu" in asked
@@ -181,7 +181,7 @@ def test_with_a_gpu_the_gpu_build_and_nothing_left_out(machine: Machine) -> None
     machine.has("nvidia-smi", "echo 'GPU 0: NVIDIA H200 (UUID: GPU-1)'")
     machine.setup()
     asked = machine.asked()
-    assert "--editable .[ns3,gpu]" in asked
+    assert "--editable .[ns3,ray,gpu]" in asked
     assert "--constraint constraints/gpu.txt" in asked
     assert not any(word in asked for word in ("--override", "--torch-backend", "--find-links"))
 
@@ -211,7 +211,7 @@ def test_a_second_start_does_nothing_and_quickly(machine: Machine) -> None:
 def test_what_tests_need_is_added_when_it_is_asked_for(machine: Machine) -> None:
     machine.setup()
     machine.setup("--dev")
-    assert "--editable .[ns3,cpu,dev]" in machine.asked()
+    assert "--editable .[ns3,ray,cpu,dev]" in machine.asked()
 
 
 @pytest.mark.parametrize("changed", ["pyproject.toml", "constraints/cpu.txt", "ns3_scenarios/cpp/network.cc"])
