@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from cosim.results.store import REPORT
 from cosim.results.terminal import choose_mode
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.load import Loaded
@@ -83,7 +84,9 @@ def merge(directories: Sequence[Path], out: Path, *, partial: bool) -> int:
             tell(f"warning: runs of cosim {version} in {', '.join(map(str, where))}")
     part = f", shard {sweep.shard}" if sweep.shard else ""
     tell(f"{sweep.name}{part}: {len(sweep.points)} point(s) x {len(sweep.seeds)} run(s) in {out} ({merged.files})")
+    tell(f"report: {out / REPORT}")
     tell(f"{tally.done} of {tally.total} runs done, {tally.failed} failed, {tally.invalid} INVALID")
+    print("\n".join(closing_lines(out)))
     if tally.done < tally.total:
         tell(f"`cosim sweep SCENARIO --resume -o {out}` carries out the others")
         return 3

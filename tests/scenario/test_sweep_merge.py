@@ -80,6 +80,12 @@ def test_a_shard_says_that_it_is_one(folder: Path) -> None:
     assert [point.index for point in read_sweep(folder / "one").points] == [0, 2]
 
 
+@pytest.mark.parametrize(("directory", "held"), [("one", "shard 1/2"), ("whole", "the whole sweep")])
+def test_a_resume_of_another_shard_is_refused(folder: Path, directory: str, held: str) -> None:
+    with pytest.raises(ResultsError, match=f"{directory} holds {held}, not shard 2/2; choose another directory"):
+        sweep_here(folder / "small.yaml", folder / directory, "2/2")
+
+
 def test_files_are_copied_where_there_are_no_hard_links(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,7 +227,9 @@ def test_the_command_says_what_it_made_and_which_versions(
         manifest = msgspec.json.decode(path.read_bytes())
         path.write_bytes(msgspec.json.encode({**manifest, "versions": {"cosim": "9.9"}, "git": {"sha": None}}))
     assert command.merge([folder / "one", tmp_path / "two"], tmp_path / "out", partial=False) in (0, 4)
-    said = capsys.readouterr().err
+    printed, said = capsys.readouterr()
+    assert "delay=60ms" in printed
+    assert (tmp_path / "out/report.html").exists()
     assert re.search(r"warning: runs of cosim 9\.9 in \S*two\n", said)
     assert re.search(r"warning: runs of cosim 0\S* .*in \S*one\n", said)
     assert f"small: 4 point(s) x 1 run(s) in {tmp_path / 'out'} (hard links)" in said
