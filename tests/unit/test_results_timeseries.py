@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,21 @@ def test_nothing_to_write_leaves_no_part(tmp_path: Path) -> None:
     writer = TimeseriesWriter(tmp_path)
     writer.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_neither_writing_nor_reading_imports_pandas(tmp_path: Path) -> None:
+    """It would be a third of the time that a short run takes."""
+    program = f"""
+import sys
+from pathlib import Path
+from cosim.results.store import read_samples
+from cosim.results.timeseries import TimeseriesWriter
+directory = Path({str(tmp_path)!r})
+writer = TimeseriesWriter(directory / "timeseries")
+writer.add(1, "edge", "running", {{}}, 3.0)
+writer.close()
+(found,) = read_samples(directory, ["running"])
+assert found.value.tolist() == [3.0]
+assert "pandas" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
