@@ -254,6 +254,8 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
 
 def _timeline(scenario: Scenario, source: Source) -> tuple[Knobs, ...]:
     """The network after each entry of the timeline, in order of time; entries add up."""
+    if not scenario.timeline:
+        return ()
     data = scenario.model_dump(mode="json")
     states: list[Knobs] = []
     problems: list[Problem] = []
