@@ -71,7 +71,8 @@ class FqCodel(msgspec.Struct, frozen=True):
 class Opportunities(msgspec.Struct, frozen=True):
     """When a link delivers: at each of `times_ns` up to `bytes_per_opportunity`, over and over with `period_ns`.
 
-    Times are relative to the run's epoch, do not decrease, may be equal, and lie in 0 to `period_ns`, both included.
+    Times are relative to the run's epoch, do not decrease, may be equal, and lie in 0 to `period_ns`, both included. No
+    time, in a `Set`: the direction keeps those that it has.
     Source: mahimahi's link queue (Netravali et al., Mahimahi: accurate record-and-replay for HTTP, USENIX ATC 2015),
     whose packets have at most 1,504 bytes and whose period is the last time of the trace.
     """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from cosim.bridge.child import Child, Runtime
 from cosim.bridge.messages import (
     PROTOCOL_VERSION,
@@ -19,10 +21,12 @@ from cosim.bridge.messages import (
     Delivery,
     Direction,
     Knob,
+    Link,
     Lose,
     NetworkReady,
     NetworkReply,
     Open,
+    Opportunities,
     Reset,
     Send,
     Set,
@@ -32,7 +36,7 @@ from cosim.bridge.nr_messages import ACCESS_PARTS, NrAccess
 from cosim.clock import NS_PER_S
 from cosim.kept_children import KeptChildren
 from cosim.network.base import Gauge, record
-from cosim.network.knobs import direction_at
+from cosim.network.knobs import direction_at, direction_path
 
 MODULE = "ns3_scenarios.process"
 # One request simulates at most this much, so that the silence limit bounds a stuck process and not a long scenario.
@@ -71,6 +75,7 @@ class Ns3Network:
         self._reached_ns = 0  # what `advance` has answered
         self._late: list[Delivery] = []
         self._outstanding = _Outstanding(topology)
+        self._given = _GivenOpportunities(topology)
         server = kept.server(MODULE, {}) if kept is not None else None
         self._child = Child("ns-3 network", MODULE, NetworkReply, runtime=runtime, log=log, server=server)
         self._child.send(ConfigureNetwork(PROTOCOL_VERSION, topology))
@@ -113,7 +118,7 @@ class Ns3Network:
     def set(self, path: str, value: Knob, at_ns: int) -> None:
         """Give what is at a path new values; packets keep their order."""
         self._outstanding.changed(path, value)
-        self._commands.append(Set(at_ns, path, value))
+        self._commands.append(Set(at_ns, path, self._given.left_out(path, value)))
 
     def lose(self, link: str, *, up: bool, segment: int, at_ns: int) -> None:
         """Lose one segment: the one with this number, from 1, of those that a direction of a link is given next."""
@@ -172,6 +177,29 @@ def hops_of(topology: Topology) -> tuple[str, ...]:
     if isinstance(topology.access, NrAccess):
         return (*(f"access_{part}" for part in ACCESS_PARTS), "core", "wan")
     return "access", "core", "wan"
+
+
+class _GivenOpportunities:
+    """Delivery opportunities that the process has: a change of a direction's other values does not repeat them."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._given: dict[str, Opportunities | None] = {}
+        links = {"core": topology.core} | {f"paths.{name}": link for name, link in topology.paths.items()}
+        if isinstance(topology.access, Link):
+            links["access"] = topology.access
+        for name, link in links.items():
+            self._given[direction_path(name, up=True)] = link.uplink.opportunities
+            self._given[direction_path(name, up=False)] = link.downlink.opportunities
+
+    def left_out(self, path: str, value: Knob) -> Knob:
+        """A knob's value without the opportunities that its direction has."""
+        if not isinstance(value, Direction):
+            return value
+        before, given = self._given.get(path), value.opportunities
+        self._given[path] = given
+        if given is None or given != before:
+            return value
+        return msgspec.structs.replace(value, opportunities=Opportunities((), given.period_ns))
 
 
 class _Outstanding:

@@ -2,6 +2,7 @@
 //
 // What can be changed while the network runs. Names are looked up at once, so that a wrong one is told to who wrote it.
 #include "network_impl.h"
+#include "transmission.h"
 #include "validate.h"
 
 #include <stdexcept>
@@ -30,7 +31,12 @@ Network::Impl::ChangeCell(int64_t at_ns, std::function<void(nr::Cell& cell, int6
 void
 Network::Set(int64_t at_ns, const std::string& link, bool up, const Direction& value)
 {
-    Validate(link, value);
+    Direction told = value;
+    if (KeepsOpportunities(value.opportunities))
+    {
+        told.opportunities = {}; // those that it has were validated
+    }
+    Validate(link, told);
     if (!m_impl->m_nodes->HasLink(link))
     {
         throw std::invalid_argument("no link is named " + link + ": take access, core or paths.NAME");

@@ -112,11 +112,20 @@ LinkDirection::Set(const Direction& value)
         Pull(now, now); // due at this instant: by the values so far
     }
     const bool same_queue = SameQueue(m_value.fq_codel, value.fq_codel);
-    if (!SameOpportunities(m_value.opportunities, value.opportunities))
+    if (KeepsOpportunities(value.opportunities))
     {
-        m_begun.sent.opportunity = -1;
+        Opportunities kept = std::move(m_value.opportunities);
+        m_value = value;
+        m_value.opportunities = std::move(kept);
     }
-    m_value = value;
+    else
+    {
+        if (!SameOpportunities(m_value.opportunities, value.opportunities))
+        {
+            m_begun.sent.opportunity = -1;
+        }
+        m_value = value;
+    }
     m_settled = m_begun;
     if (m_first_waiting == 0)
     {

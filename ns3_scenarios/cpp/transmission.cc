@@ -100,6 +100,12 @@ Transmit(const Direction& value, const Transmission& before, int64_t ready_ns, i
 }
 
 bool
+KeepsOpportunities(const Opportunities& value)
+{
+    return value.period_ns > 0 && value.times_ns.empty();
+}
+
+bool
 SameOpportunities(const Opportunities& a, const Opportunities& b)
 {
     return a.period_ns == b.period_ns && a.bytes_per_opportunity == b.bytes_per_opportunity && a.times_ns == b.times_ns;

@@ -37,6 +37,9 @@ int64_t NextStart(const Direction& value, const Transmission& before, int64_t re
 /// (if_tun.h, struct tun_pi), so that an Ethernet MTU fills the 1,504 bytes of an opportunity.
 Transmission Transmit(const Direction& value, const Transmission& before, int64_t ready_ns, int64_t n_bytes);
 
+/// Whether a change leaves a direction the opportunities that it has: it gives a period and no time.
+bool KeepsOpportunities(const Opportunities& value);
+
 /// Whether two traces are the same, so that the count of opportunities goes on.
 bool SameOpportunities(const Opportunities& a, const Opportunities& b);
 
