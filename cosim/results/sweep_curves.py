@@ -189,7 +189,11 @@ def heat_charts(points: Points) -> list[dict[str, Any]]:
             maps.append((group.title, values))
             figures += [Figure(value.rate, None, None) for value in values]
         scale = share_scale(figures)
-        others = [points.names[key] for key in points.axes if key not in (x_key, y_key)]
+        others = [
+            points.names[key]
+            for key in points.axes
+            if key not in (x_key, y_key) and (told or not _gives_tier(points, key))
+        ]
         caption = f"Hit rate in %, {counts_text(_rows(points), points.runs)}"
         caption += f"; a cell has the mean over its points, which differ in {', '.join(others)}" if others else ""
         caption += ". !: some run in the cell is INVALID, failed or missing; none: no run has a figure."

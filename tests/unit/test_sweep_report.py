@@ -201,6 +201,7 @@ def test_a_swept_tier_is_a_key_like_any_other(tmp_path: Path) -> None:
     # Tiers are neither mixed in a cell nor in a front.
     assert f"Hit rate of premium against clients.0.tier and {DELAY}" in page
     assert f"Hit rate of edge, premium against {DELAY} and {LOSS}" in page
+    assert page.count("which differ in") == 2
     front = re.findall(r'class="chart pareto".*?</svg>', page, re.DOTALL)[0]
     assert "edge, premium: hit rate, %" in front
 
