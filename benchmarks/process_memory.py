@@ -39,14 +39,16 @@ class MemoryWatch:
                 found[role] = max(found.get(role, 0.0), mib)
         return found
 
-    def growth(self, role: str) -> float | None:
-        """Peak of the last third of the time over that of the middle third; None if it was too short to tell."""
-        third = len(self.samples) // 3
-        peaks = [
-            max((sizes.get(role, 0.0) for _, sizes in part), default=0.0)
-            for part in (self.samples[third : 2 * third], self.samples[2 * third :])
-        ]
-        return peaks[1] / peaks[0] - 1 if peaks[0] else None
+    def growth(self, role: str, beside: str) -> float | None:
+        """Peak of the last third of the time over that of the middle third, while processes of the role `beside` ran.
+
+        None if it was too short to tell.
+        """
+        samples = [sizes for _, sizes in self.samples if beside in sizes]
+        third = len(samples) // 3
+        parts = samples[third : 2 * third], samples[2 * third :]
+        middle, last = (max((sizes.get(role, 0.0) for sizes in part), default=0.0) for part in parts)
+        return last / middle - 1 if middle else None
 
     def _largest(self) -> dict[str, float]:
         children: dict[int, list[int]] = defaultdict(list)

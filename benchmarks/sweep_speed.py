@@ -13,8 +13,8 @@
     ray_2       the same on two Ray nodes of one CPU each; the cluster is there before
 
 A target of fewer points than it names is that share of its time. Memory: the largest process of each kind, MiB, and
-how much the peak of the last third of the time exceeds that of the middle third (flat: at most 5 %). Exit status 1 if
-a target is missed.
+how much, while runs were carried out, the peak of the last third of the time exceeds that of the middle third (flat: at
+most 5 %). Exit status 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def large(rig: Rig, name: str, data: dict[str, Any], points: int) -> dict[str, A
     """A target: its time, and its memory over time."""
     seconds, watch = rig.sweep(name, data, "-j", "2")
     most_s = TARGET_S[name] * points / TARGET_POINTS[name]
-    growth = {role: watch.growth(role) for role in (DRIVER, WORKER)}
+    growth = {role: watch.growth(role, beside=WORKER) for role in (DRIVER, WORKER)}
     flat = all(grown is None or grown <= MOST_GROWTH for grown in growth.values())
     shown = watch.samples[:: max(1, len(watch.samples) // SAMPLES_SHOWN)]
     return {
