@@ -108,7 +108,8 @@ def load_source(source: Source, warnings: Iterable[str] = ()) -> Loaded:
     if any(isinstance(network, PipeNetwork) and network.drops() for network in networks):
         ignored = "every loss, queue, discipline and mahimahi rate"
         warnings.append(f"network.kind: pipe moves messages, not packets: it ignores {ignored}; use ns3")
-    warnings += _idle_parts(scenario)
+    if scenario.sweep is None:  # Else each point says it, with its own values.
+        warnings += _idle_parts(scenario)
     return Loaded(scenario, timeline, tuple(warnings), source)
 
 

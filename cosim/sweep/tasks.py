@@ -23,6 +23,8 @@ from cosim.sweep.base import RunTask
 from cosim.sweep.points import Placed, place_text, sweep_of
 
 MOST_PROBLEM_POINTS = 100
+# How warnings of idle parts end that other points may use.
+USED_ELSEWHERE = ("no client asks this tier",)
 # What the names that `check_names` looks up depend on.
 _NAMING = ("tiers", "clients", "placement", "duration", "warmup")
 
@@ -40,9 +42,11 @@ class Warnings:
         self.counts.update(loaded.warnings)
 
     def texts(self) -> list[str]:
-        """One line for each."""
+        """One line for each; where a sweep chooses the tier, each is idle at the points of the others."""
         return [
-            text if n == self.points else f"{text} (at {n} of {self.points} points)" for text, n in self.counts.items()
+            text if n == self.points else f"{text} (at {n} of {self.points} points)"
+            for text, n in self.counts.items()
+            if n == self.points or not text.endswith(USED_ELSEWHERE)
         ]
 
 
