@@ -60,7 +60,7 @@ def made_up_sweep(
     }
     sweep = Sweep(schema_version=SCHEMA_VERSION, scenario_hash="abc", points=swept, **(content | changes))
     (directory / SWEEP).write_bytes(msgspec.json.encode(sweep))
-    (directory / SWEEP_SCENARIO).write_text("name: made-up-sweep\nsweep: {kind: grid}\n")
+    (directory / SWEEP_SCENARIO).write_text("name: made-up-sweep\nduration: 60s\nsweep: {kind: grid}\n")
     for point in swept:
         for number, seed in enumerate(seeds):
             state = (states or {}).get((point.index, number), "VALID")

@@ -28,7 +28,7 @@ def made_sweep(folder: Path) -> Path:
     keys = ["network.paths.edge.delay", "clients.0.count"]
     sweep = Sweep(SCHEMA_VERSION, "made", keys, SEEDS, paired=True, shard=None, scenario_hash="0", points=points)
     (folder / SWEEP).write_bytes(msgspec.json.encode(sweep))
-    (folder / SWEEP_SCENARIO).write_text("name: made\n")
+    (folder / SWEEP_SCENARIO).write_text("name: made\nduration: 60s\n")
     for point in points:
         for number, seed in enumerate(SEEDS):
             data = scenario(seed=seed, validity={"min_requests": 1})

@@ -155,8 +155,9 @@ class Curve:
         )
 
     def _knee(self) -> float | None:
+        """None for fewer loads than have one between two others."""
         powers = [(result.power, result.load) for result in self.in_order() if result.power is not None]
-        return max(powers, key=lambda pair: (pair[0], -pair[1]))[1] if powers else None
+        return max(powers, key=lambda pair: (pair[0], -pair[1]))[1] if len(powers) > 2 else None
 
 
 def result_of(load: float, summaries: Sequence[dict[str, Any]], tier: str, sla_class: str) -> LoadResult:

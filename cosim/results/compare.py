@@ -32,6 +32,9 @@ from cosim.results.difference import (
     paired_difference,
     unpaired_difference,
 )
+from cosim.results.manifest import mapping
+from cosim.results.statistics import Interval
+from cosim.results.store import read_requests
 
 DECIMALS = 6
 # Below this an interval's end is zero: 1 ns, and a ten-millionth of a per cent.
@@ -107,6 +110,9 @@ def _objections(side: Side) -> Iterator[str]:
     for path in side.unended:
         yield f"{path} never came to its end and is left out"
     for run in side.runs.values():
+        issued, found = mapping(run.summary.get("requests")).get("issued"), sum(1 for _ in read_requests(run.directory))
+        if found != issued:
+            yield f"{run.directory}: requests.jsonl holds {found} of {issued} requests; restore it or run it again"
         if run.summary.get("verdict") != "VALID":
             reasons = run.summary.get("reasons") or ["no reason given"]
             yield f"{run.directory} is INVALID: {'; '.join(map(str, reasons))}"
@@ -115,12 +121,12 @@ def _objections(side: Side) -> Iterator[str]:
 def _point(a: Side, b: Side) -> PointComparison:
     first, second = ({seed: samples(run) for seed, run in side.runs.items()} for side in (a, b))
     seeds = sorted(first.keys() & second.keys())
-    not_paired = _not_paired(a, b, seeds)
+    not_paired = _not_paired(a, b, seeds) or _due_otherwise(first, second, seeds)
     common = [_common(first[seed].get(ALL_TIERS), second[seed].get(ALL_TIERS)) for seed in seeds]
     paired = sum(map(len, common))
     of_seeds = [sum(len(of_run[seed][ALL_TIERS].clients) for seed in seeds) for of_run in (first, second)]
     tiers = [*dict.fromkeys(tier for of_run in (first, second) for run in of_run.values() for tier in run)]
-    tiers.remove(ALL_TIERS)
+    tiers = [tier for tier in tiers if tier != ALL_TIERS and all(_serves(side, tier) for side in (first, second))]
     if _moved(first, second):
         tiers.append(ALL_TIERS)
     return PointComparison(
@@ -146,6 +152,17 @@ def _not_paired(a: Side, b: Side, seeds: Sequence[int]) -> str | None:
     return None
 
 
+def _due_otherwise(
+    first: dict[int, dict[str, Sample]], second: dict[int, dict[str, Sample]], seeds: Sequence[int]
+) -> str | None:
+    """Requests of one name are not one request where clients that do not wait for answers ask at other times."""
+    for seed in seeds:
+        due_a, due_b = first[seed][ALL_TIERS].due_ns, second[seed][ALL_TIERS].due_ns
+        if any(due_ns != due_b.get(request_id, due_ns) for request_id, due_ns in due_a.items()):
+            return "requests of one name were due at other times, so they are not the same"
+    return None
+
+
 def _moved(first: dict[int, dict[str, Sample]], second: dict[int, dict[str, Sample]]) -> bool:
     """Whether a request was served by another tier in the other run, so that tiers on their own do not tell all."""
     served: list[dict[tuple[int, str], str]] = [{}, {}]
@@ -156,6 +173,11 @@ def _moved(first: dict[int, dict[str, Sample]], second: dict[int, dict[str, Samp
     if served[0].keys() & served[1].keys():
         return any(served[1].get(key, tier) != tier for key, tier in served[0].items())
     return set(served[0].values()) != set(served[1].values())
+
+
+def _serves(side: dict[int, dict[str, Sample]], tier: str) -> bool:
+    """Whether requests of some run were served by a tier; what one side alone has is in no difference of its own."""
+    return any(len(run[tier].clients) for run in side.values() if tier in run)
 
 
 def _common(a: Sample | None, b: Sample | None) -> list[tuple[int, int]]:
@@ -176,7 +198,8 @@ def _tier_rows(
     for metric in LATENCIES:
         data = _data(a, b, pairs, partial(_latencies_ms, name=metric))
         for statistic in LATENCY_STATISTICS:
-            yield _row(tier, None, metric, statistic, data)
+            if statistic.of_run is not None or data.pairs:
+                yield _row(tier, None, metric, statistic, data)
 
 
 def _hits(sample: Sample, name: str) -> list[float]:
@@ -206,7 +229,8 @@ def _data(
         columns = [np.array(values(sample), dtype=np.float64) for sample in (first, second)]
         if all(map(len, columns)) and places:
             ends = [column[[pair[k] for pair in places]] for k, column in enumerate(columns)]
-            run_pairs.append(RunPair(ends[0], ends[1], [first.clients[place] for place, _ in places]))
+            clients = [first.clients[place] for place, _ in places]
+            run_pairs.append(RunPair(ends[0], ends[1], clients, columns[0], columns[1]))
     one_sides = [
         [OneSide(np.array(values(sample), dtype=np.float64), sample.clients) for sample in side] for side in (a, b)
     ]
@@ -214,9 +238,9 @@ def _data(
 
 
 def _row(tier: str, sla_class: str | None, metric: str, statistic: Statistic, data: _Data) -> Row:
-    unpaired = unpaired_difference(data.a, data.b, statistic)
-    paired = paired_difference(data.pairs, statistic) if data.pairs else None
-    found = unpaired if paired is None else paired
+    unpaired = _within(unpaired_difference(data.a, data.b, statistic), statistic)
+    paired = _within(paired_difference(data.pairs, statistic), statistic) if data.pairs else None
+    found = unpaired if paired is None or (paired.delta is None and statistic.of_run is not None) else paired
     unanswered = [int(((pair.a == math.inf) | (pair.b == math.inf)).sum()) for pair in data.pairs]
     return Row(
         tier=tier,
@@ -238,10 +262,20 @@ def _row(tier: str, sla_class: str | None, metric: str, statistic: Statistic, da
     )
 
 
+def _within(found: Found, statistic: Statistic) -> Found:
+    """Two shares differ by no more than 1."""
+    if statistic is not HIT_RATE:
+        return found
+    low, high = found.interval
+    return found._replace(
+        interval=Interval(None if low is None else max(low, -1.0), None if high is None else min(high, 1.0))
+    )
+
+
 def _verdict(found: Found, *, share: bool) -> str:
     low, high = found.interval
     if found.delta is None:
-        return "cannot say: too few were answered"
+        return "cannot say: not answered, or not there, in one of the two"
     if low is None or high is None:
         return f"cannot say with {found.rests_on}"
     scale, unit = (100, "points") if share else (1, "ms")

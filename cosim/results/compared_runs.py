@@ -52,17 +52,20 @@ class Sample:
     """Counted requests of a tier in one run: a row each, without those that their client cancelled.
 
     `latencies_ms` by name: +inf for a request that was not answered, NaN where it is undefined. `hits` by SLA class: 1
-    or 0. `places` by request_id.
+    or 0. `places` by request_id; `due_ns` likewise, of clients that do not wait for answers.
     """
 
     clients: list[str] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
+    due_ns: dict[str, int] = field(default_factory=dict)
     latencies_ms: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in LATENCIES})
     hits: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, record: RequestRecord, classes: Mapping[str, int]) -> None:
-        """Add a request that was not cancelled."""
+    def add(self, record: RequestRecord, classes: Mapping[str, int], *, waits: bool) -> None:
+        """Add a request that was not cancelled; `waits`: its client asks again when it has been answered."""
         self.places[record.request_id] = len(self.clients)
+        if not waits:
+            self.due_ns[record.request_id] = record.t_scheduled_ns
         self.clients.append(record.client)
         tpot = tpot_ns(record.e2el_ns, record.ttft_ns, record.output_tokens)
         for name, value_ns in zip(LATENCIES, (record.ttft_ns, tpot, record.e2el_ns), strict=True):
@@ -111,13 +114,16 @@ def executes(run: Run) -> bool:
 
 def samples(run: Run) -> dict[str, Sample]:
     """The counted requests of a run by tier, and of all tiers together. Raises ResultsError."""
-    classes = mapping(mapping(read_manifest(run.directory).get("objectives")).get("sla"))
+    objectives = mapping(read_manifest(run.directory).get("objectives"))
+    classes = mapping(objectives.get("sla"))
+    closed = {group for group, loop in mapping(objectives.get("loop")).items() if loop == "closed"}
     found: dict[str, Sample] = {ALL_TIERS: Sample()}
     for record in read_requests(run.directory):
         if not record.warmup and record.status != "cancelled":
-            found[ALL_TIERS].add(record, classes)
+            waits = record.client.rpartition("-")[0] in closed
+            found[ALL_TIERS].add(record, classes, waits=waits)
             if record.tier is not None:
-                found.setdefault(record.tier, Sample()).add(record, classes)
+                found.setdefault(record.tier, Sample()).add(record, classes, waits=waits)
     return found
 
 

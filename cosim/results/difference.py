@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     Values = NDArray[np.float64]
 
 INDEPENDENT = "requests taken as independent"
+# Share of the requests of either of two runs that must have a partner for the pairs to stand for the runs.
+LEAST_COMMON = 0.5
 SEED = 1
 
 
@@ -50,11 +52,18 @@ class OneSide:
 
 @dataclass(frozen=True, slots=True)
 class RunPair:
-    """The values of the requests that two runs have in common."""
+    """The values of the requests that two runs have in common, and those of all requests of each."""
 
     a: Values
     b: Values
     clients: Sequence[str]
+    all_a: Values
+    all_b: Values
+
+    @property
+    def complete(self) -> bool:
+        """Whether each request of either has a partner."""
+        return len(self.a) == len(self.all_a) == len(self.all_b)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +128,30 @@ def level(runs: Sequence[OneSide], statistic: Statistic) -> float | None:
 def paired_difference(pairs: Sequence[RunPair], statistic: Statistic) -> Found:
     """Over pairs of runs Student's t; within one pair of runs its clients, or its requests, are resampled.
 
-    Of hit rates without spread over the runs, pairs of requests are taken as independent.
+    Over pairs of runs each run's figure is that of all its requests, with a partner in the other or not; of one pair
+    of runs too few of whose requests have partners there is none. Of hit rates without spread over the runs, pairs of
+    requests are taken as independent.
     """
-    found = [statistic.of_pairs(pair.a, pair.b) for pair in pairs]
+    of_run = statistic.of_run
+    if of_run is None or len(pairs) == 1 or all(pair.complete for pair in pairs):
+        found = [statistic.of_pairs(pair.a, pair.b) for pair in pairs]
+    else:
+        found = [of_run(pair.all_b) - of_run(pair.all_a) for pair in pairs]
     delta = _finite_mean(found)
     if delta is None:
         return Found(None, UNBOUNDED, "")
     if statistic is HIT_RATE and len(set(found)) == 1:
+        if not all(pair.complete for pair in pairs):
+            return Found(delta, UNBOUNDED, "runs that do not differ, and requests without partners")
         gained, lost = (sum(int((sign * (pair.b - pair.a) > 0).sum()) for pair in pairs) for sign in (1, -1))
         n = sum(len(pair.a) for pair in pairs)
         return Found(delta, paired_share_interval(gained, lost, n), f"{n} pairs of {INDEPENDENT}")
     if len(pairs) > 1:
         return Found(delta, mean_interval(found), f"{len(pairs)} pairs of runs")
     pair = pairs[0]
-    if few := _too_few(len(pair.a), statistic):
+    if of_run is not None and len(pair.a) < LEAST_COMMON * max(len(pair.all_a), len(pair.all_b)):
+        return Found(None, UNBOUNDED, "")
+    if few := _too_few(int(((pair.a == pair.a) & (pair.b == pair.b)).sum()), statistic):
         return Found(delta, UNBOUNDED, few)
     blocks, rests_on = _blocks(pair.clients)
     interval = block_bootstrap(blocks, lambda places: statistic.of_pairs(pair.a[places], pair.b[places]), seed=SEED)
@@ -157,7 +176,7 @@ def unpaired_difference(a: Sequence[OneSide], b: Sequence[OneSide], statistic: S
     if len(a) > 1 or len(b) > 1:
         return Found(delta, welch_interval(first, second), f"{len(a)} and {len(b)} runs")
     values = a[0].values, b[0].values
-    if few := _too_few(min(map(len, values)), statistic):
+    if few := _too_few(min(int((side == side).sum()) for side in values), statistic):
         return Found(delta, UNBOUNDED, few)
     (blocks_a, rests_on), (blocks_b, _) = _blocks(a[0].clients), _blocks(b[0].clients)
     statistics = (lambda places: of_run(values[0][places])), (lambda places: of_run(values[1][places]))

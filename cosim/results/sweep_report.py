@@ -184,7 +184,7 @@ def _pareto(sweep: Sweep, points: Points, runs: Mapping[int, Sequence[Run]]) -> 
         (index, tier): math.fsum(loads) / len(loads)
         for index, found in runs.items()
         for tier in {name for run in found for name in run.tiers}
-        if (loads := [load for run in found if tier in run.tiers and (load := run.tiers[tier].offered) is not None])
+        if (loads := [run.tiers[tier].offered for run in found if tier in run.tiers])
     }
     varies = offered and max(offered.values()) > (1 + SAME_LOAD) * min(offered.values())
     title = "offered requests/s" if varies else "output tokens/s"

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from pydantic import TypeAdapter
 
+from cosim.clock import NS_PER_S
 from cosim.results.manifest import mapping
 from cosim.results.qualifiers import headline
 from cosim.results.store import FAILURE, REPORT
-from cosim.results.sweep_store import Sweep, read_run_summary, run_directory
+from cosim.results.summary import load_scenario
+from cosim.results.sweep_store import SWEEP_SCENARIO, Sweep, read_run_summary, run_directory
+from cosim.scenario.units import Duration
 
 State = Literal["VALID", "INVALID", "failed", "missing"]
 STATES: tuple[State, ...] = ("VALID", "INVALID", "failed", "missing")
@@ -24,11 +28,14 @@ _VARYING = re.compile(r"[-+]?\d[\d.,]*")
 
 @dataclass(frozen=True, slots=True)
 class RunTier:
-    """A tier in one run; `n` are its counted requests, `completed` the ok ones, `offered` requests per second."""
+    """A tier in one run; `n` are its counted requests, `completed` the ok ones.
+
+    `offered`: counted requests per second of the time in which clients issue them.
+    """
 
     n: int
     completed: int
-    offered: float | None
+    offered: float
     parts_ms: dict[str, float]
 
 
@@ -60,9 +67,12 @@ class Reason:
 
 def read_runs(directory: Path, sweep: Sweep) -> Iterator[Run]:
     """Every run that the sweep is to have, in order of point and number."""
+    durations = TypeAdapter(Duration)
+    of_all = load_scenario(directory, SWEEP_SCENARIO)["duration"]
     for point in sweep.points:
+        issuing_s = durations.validate_python(point.values.get("duration", of_all)) / NS_PER_S
         for number in range(len(sweep.seeds)):
-            yield _run(run_directory(directory, point.slug, number), point.index, number)
+            yield _run(run_directory(directory, point.slug, number), point.index, number, issuing_s)
 
 
 def grouped(runs: Iterable[Run]) -> list[Reason]:
@@ -76,7 +86,7 @@ def grouped(runs: Iterable[Run]) -> list[Reason]:
     return sorted(found.values(), key=lambda reason: -len(reason.runs))
 
 
-def _run(directory: Path, point: int, number: int) -> Run:
+def _run(directory: Path, point: int, number: int, issuing_s: float) -> Run:
     summary = read_run_summary(directory)
     if summary is None:
         failure = _failure(directory)
@@ -93,7 +103,7 @@ def _run(directory: Path, point: int, number: int) -> Run:
         str(summary["clock"]),
         tuple(sorted(set(summary["loop"].values()))),
         tuple(_path(name, link) for name, link in summary.get("paths", {}).items() if _rests_on_more(link)),
-        {name: _tier(tier) for name, tier in tiers.items()},
+        {name: _tier(tier, issuing_s) for name, tier in tiers.items()},
         {row["class"]: row["deadline_ms"] for row in summary["sla"]},
     )
 
@@ -116,9 +126,8 @@ def _rests_on_more(link: dict[str, Any]) -> bool:
     return link["preset"] is not None or any(row["kind"] == "trace" for row in link["figures"])
 
 
-def _tier(tier: dict[str, Any]) -> RunTier:
-    n, duration_s = tier["n"], tier["duration_s"]
-    return RunTier(n, tier["completed"], n / duration_s if duration_s else None, tier["parts_ms"])
+def _tier(tier: dict[str, Any], issuing_s: float) -> RunTier:
+    return RunTier(tier["n"], tier["completed"], tier["n"] / issuing_s, tier["parts_ms"])
 
 
 def _failure(directory: Path) -> str | None:

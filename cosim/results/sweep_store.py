@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from cosim.results.store import SUMMARY, ResultsError
+from cosim.results.store import FAILURE, SUMMARY, ResultsError
 
 SWEEP = "sweep.json"
 SWEEP_SCENARIO = "sweep.resolved.yaml"
@@ -72,7 +72,9 @@ def read_sweep(directory: Path) -> Sweep:
 
 
 def read_run_summary(directory: Path) -> dict[str, Any] | None:
-    """A run's summary.json, or None where the run has not ended or the file cannot be read."""
+    """A run's summary.json, or None where the run has failed or not ended or the file cannot be read."""
+    if (directory / FAILURE).exists():  # A run that was stopped while it wrote its report has both.
+        return None
     try:
         summary = msgspec.json.decode((directory / SUMMARY).read_bytes())
     except (OSError, msgspec.MsgspecError):

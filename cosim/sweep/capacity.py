@@ -103,6 +103,8 @@ def question(
         raise _wrong("--tier", "is needed, since clients ask several tiers", f"allowed: {', '.join(asked)}")
     if tier is not None and tier not in scenario.tiers:
         raise _wrong("--tier", f"no tier {tier!r}", f"allowed: {', '.join(scenario.tiers)}")
+    if tier is not None and tier not in asked and scenario.placement.kind == "fixed":
+        raise _wrong("--tier", f"no client asks tier {tier!r}", f"allowed: {', '.join(asked)}")
     if not 0 < target < 1:
         raise _wrong("--target", f"{target:g} is no share below 1", "such as 0.95")
     if runs < 2:
@@ -171,7 +173,7 @@ def search(
         summaries = _runs(asked, directory, slug, work, executor, progress)
         result = result_of(load, summaries, asked.tier, asked.sla_class)
         findings.add(result, [str(summary["reasons"][0]) for summary in summaries if summary["reasons"]])
-        say(f"{slug}: {result.mean:.1%} {'meets' if result.meets(asked.target) else 'misses'} {asked.target:.1%}")
+        say(f"{slug}: {_found(result, asked.target)}")
     return findings, points
 
 
@@ -230,6 +232,14 @@ def write_capacity(directory: Path, asked: Question, findings: Findings) -> dict
 
 def _said(asked: Question, load: float, reasons: list[str]) -> str:
     return f"{asked.vary}={asked.load.written(load)}: {len(reasons)} of {asked.runs} runs: {reasons[0]}"
+
+
+def _found(result: LoadResult, target: float) -> str:
+    """What a load's runs say of the target: the lower end of the interval has to reach it."""
+    low, high = result.interval
+    ends = f"[{'-' if low is None else f'{low:.1%}'}, {'-' if high is None else f'{high:.1%}'}]"
+    word = "meets" if result.meets(target) else "misses" if result.misses(target) else "does not surely meet"
+    return f"hit rate {result.mean:.1%} {ends} {word} {target:.1%}"
 
 
 def _row(result: LoadResult, load: Any) -> dict[str, Any]:

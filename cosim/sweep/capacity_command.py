@@ -101,8 +101,8 @@ def _lines(asked: Question, content: dict[str, Any]) -> list[str]:
     lines = [f"service capacity: the largest {asked.vary} with {what}", "", head, *rows, ""]
     low, high = content["capacity_low"], content["capacity_high"]
     if content["capacity"] is None:
-        lines.append(f"no load from {content['searched'][0]} on meets it; where the interval reaches the target, more")
-        lines.append("requests (`duration`, --num-runs) would tell")
+        lines.append(f"no load from {content['searched'][0]} on meets it: --from goes lower; where the interval")
+        lines.append("reaches the target, more requests (`duration`, --num-runs) would tell")
     elif content["beyond"]:
         lines.append(f"capacity: at least {content['capacity']}, the largest that was tried; --to goes further")
     else:

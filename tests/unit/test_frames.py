@@ -150,7 +150,7 @@ def test_a_sweep_has_its_tables_its_runs_and_all_requests(sweep: SweepFrames) ->
             assert set(some.seed) == {seed}
     ms = sweep.requests.groupby("point").e2el_ns.mean() / MS
     assert ms["delay=30ms,count=2"] > ms["delay=5ms,count=1"] + 45
-    assert sweep.scenario == {"name": "made"}
+    assert sweep.scenario == {"name": "made", "duration": "60s"}
 
 
 def test_a_run_that_is_not_done_is_left_out_of_a_sweeps_requests(tmp_path: Path) -> None:
