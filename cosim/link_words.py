@@ -14,11 +14,11 @@ OPPORTUNITY_BYTES = 1504
 def link_words(values: LinkDirection) -> str:
     """A direction in a line."""
     rate = "unlimited" if values.rate is None else value_words("rate", values.rate)
-    text = f"{rate} {value_words('delay', values.delay)}"
-    for key in ("jitter", "loss"):
-        if value := getattr(values, key):
-            text += f" {key} {value_words(key, value)}"
-    return text + (f" {value_words('discipline', values.discipline)}" if values.discipline != "fifo" else "")
+    words = [f"{rate}, {value_words('delay', values.delay)}"]
+    words += [f"{key} {value_words(key, value)}" for key in ("jitter", "loss") if (value := getattr(values, key))]
+    if values.discipline != "fifo":
+        words.append(value_words("discipline", values.discipline))
+    return ", ".join(words)
 
 
 def value_words(key: str, value: Any) -> str:

@@ -56,6 +56,8 @@ def plan_lines(loaded: Loaded) -> Iterator[str]:
     for name, path in [("core", scenario.network.core), *scenario.network.paths.items()]:
         label = name if path is scenario.network.core else f"path {name}"
         yield f"  {label} up {link_words(path.direction(up=True))}; down {link_words(path.direction(up=False))}"
+        for outage in path.outages:
+            yield f"    outage at {outage.at / NS_PER_S:g} s for {outage.duration / NS_PER_S:g} s"
     yield from _basis_lines(loaded)
     for state in loaded.timeline:
         yield f"  changes at {state.at_ns / NS_PER_S:g} s"

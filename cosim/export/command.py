@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cosim.results.store import REQUESTS, ResultsError
-from cosim.results.sweep_store import POINTS, is_sweep, read_run_summary
+from cosim.results.sweep_store import POINTS, is_sweep, no_results, read_run_summary
 
 Format = Literal["csv", "parquet", "perfetto", "vllm-bench"]
 
@@ -71,7 +71,7 @@ def _export_tables(
 
 def _check_run(directory: Path) -> None:
     if not (directory / REQUESTS).is_file():
-        raise ResultsError(f"{directory}: holds neither a run nor a sweep; give what -o named, or results/NAME")
+        raise no_results(directory)
 
 
 def _about(directory: Path, say: Callable[[str], None]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from cosim.results.sweep_store import (
     SWEEP_SCENARIO,
     Sweep,
     is_sweep,
+    no_results,
     read_run_summary,
     read_sweep,
     run_directory,
@@ -45,7 +46,7 @@ def read(directory: str | Path) -> RunFrames | SweepFrames:
     if is_sweep(path):
         return SweepFrames(path)
     if not any((path / name).is_file() for name in (REQUESTS, MANIFEST)):
-        raise ResultsError(f"{path}: holds neither a run nor a sweep; give what -o named, or results/NAME")
+        raise no_results(path)
     return RunFrames(path)
 
 
@@ -162,9 +163,11 @@ class SweepFrames:
         if not 0 <= number < len(self.sweep.seeds):
             last = len(self.sweep.seeds) - 1
             raise ResultsError(f"{self.directory}: no run {number}; each point has runs 0 to {last}")
-        frames = read(run_directory(self.directory, point, number))
-        assert isinstance(frames, RunFrames)
-        return frames
+        directory = run_directory(self.directory, point, number)
+        if not (directory / MANIFEST).is_file():
+            what = f"run {number} of {point} was not carried out"
+            raise ResultsError(f"{self.directory}: {what}; `cosim sweep --resume` carries out what is missing")
+        return RunFrames(directory)
 
     @cached_property
     def requests(self) -> pd.DataFrame:

@@ -31,8 +31,13 @@ LONGEST_HEADLINE = 60
 
 
 def headline(tiers: Tiers) -> str:
-    """What the steps are if they were not all executed, for the line of the verdict; empty if they were."""
+    """What the steps are if they were not all executed, for the line of the verdict; empty if they were.
+
+    "no step" of a run in which none took place.
+    """
     steps = {name: tier["basis"]["steps"] for name, tier in tiers.items() if tier["basis"]["steps"]}
+    if not steps:
+        return "no step"
     grounds = [ground for ground in GROUNDS if any(ground in by for by in steps.values())]
     if len(grounds) == 1:
         return "" if grounds == ["executed"] else WORDS[grounds[0]]

@@ -60,6 +60,16 @@ def is_sweep(directory: Path) -> bool:
     return (directory / SWEEP).is_file()
 
 
+def no_results(directory: Path) -> ResultsError:
+    """What to raise where a directory holds neither a run nor a sweep."""
+    runs = sorted(run.name for run in directory.glob("run=*") if run.is_dir())
+    if directory.parent.name == POINTS and runs:
+        return ResultsError(
+            f"{directory} is a point of a sweep; give one of its runs ({', '.join(runs)}), or the sweep"
+        )
+    return ResultsError(f"{directory}: holds neither a run nor a sweep; give what -o named, or results/NAME")
+
+
 def read_sweep(directory: Path) -> Sweep:
     """The content of sweep.json. Raises ResultsError if it is missing or damaged."""
     path = directory / SWEEP

@@ -106,7 +106,7 @@ def load_source(source: Source, warnings: Iterable[str] = ()) -> Loaded:
     warnings = list(warnings)
     networks = [scenario.network, *(state.network for state in timeline)]
     if any(isinstance(network, PipeNetwork) and network.drops() for network in networks):
-        ignored = "every loss, queue, discipline and mahimahi rate"
+        ignored = "every loss, queue, discipline, outage and mahimahi rate"
         warnings.append(f"network.kind: pipe moves messages, not packets: it ignores {ignored}; use ns3")
     if scenario.sweep is None:  # Else each point says it, with its own values.
         warnings += _idle_parts(scenario)

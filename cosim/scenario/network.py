@@ -131,6 +131,8 @@ class PipeNetwork(_Network):
     def drops(self) -> bool:
         """Whether a link asks for what takes packets to know."""
         links = [self.core, *self.paths.values()]
+        if any(path.outages for path in links):
+            return True
         directions = [path.direction(up=up) for path in links for up in (True, False)]
         directions += [self.access.uplink, self.access.downlink]
         return any(direction.takes_packets() for direction in directions)

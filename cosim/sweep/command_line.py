@@ -60,7 +60,10 @@ def sweep(
     ] = "auto",
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout at the end.")] = False,
 ) -> None:
-    """Run every point of a scenario's sweep."""
+    """Run every point of a scenario's sweep. The word `points` may be left out.
+
+    `cosim sweep merge DIR... -o DIR` makes one sweep of the directories that --shard made.
+    """
     from cosim.scenario.load import load
     from cosim.sweep.command import SweepOptions
     from cosim.sweep.command import sweep as carry_out

@@ -108,6 +108,8 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_left(run: Path, sweep
     for kind in ("perfetto", "vllm-bench"):
         with pytest.raises(ResultsError, match=r"is a sweep; .* takes a run of it: .*points/POINT/run=0"):
             said(sweep, kind)
+    with pytest.raises(ResultsError, match=r"is a point of a sweep; give one of its runs \(run=0, run=1\)"):
+        said(next((sweep / "points").iterdir()), "csv")
     with pytest.raises(ResultsError, match="no such directory"):
         said(run, "perfetto", tmp_path / "nowhere" / "trace")
     with pytest.raises(ResultsError, match="--tier goes with --to vllm-bench"):

@@ -90,7 +90,11 @@ def test_many_tiers_keep_the_line_short(tmp_path: Path) -> None:
     basis = {"steps": {"interpolated": 5, "predicted": 5}}
     tiers = {f"tier-with-a-long-name-{k}": {"basis": basis} for k in range(4)}
     assert headline(tiers) == "in part profiled, predicted"
-    assert headline({"a": {"basis": {"steps": {}}}}) == ""
+
+
+def test_no_step_is_not_called_executed() -> None:
+    assert headline({"a": {"basis": {"steps": {}}}}) == "no step"
+    assert headline({"a": {"basis": {"steps": {}}}, "b": {"basis": {"steps": {"executed": 1}}}}) == ""
 
 
 def test_each_stage_counts_by_itself(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +161,15 @@ def test_a_run_that_is_not_done_is_left_out_of_a_sweeps_requests(tmp_path: Path)
     assert done == [["delay=5ms,count=1", 0], ["delay=30ms,count=2", 0], ["delay=30ms,count=2", 1]]
 
 
+def test_a_run_that_was_not_carried_out_is_named(tmp_path: Path) -> None:
+    directory = made_sweep(tmp_path / "made")
+    shutil.rmtree(directory / "points" / "delay=5ms,count=1" / "run=1")
+    frames = cosim.read(directory)
+    assert isinstance(frames, SweepFrames)
+    with pytest.raises(ResultsError, match="run 1 of delay=5ms,count=1 was not carried out; `cosim sweep --resume`"):
+        frames.run("delay=5ms,count=1", 1)
+
+
 def test_what_is_not_there_is_named(sweep: SweepFrames, tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="holds neither a run nor a sweep"):
         cosim.read(tmp_path)
@@ -167,6 +177,8 @@ def test_what_is_not_there_is_named(sweep: SweepFrames, tmp_path: Path) -> None:
         sweep.run("delay=5s")
     with pytest.raises(ResultsError, match="no run 2; each point has runs 0 to 1"):
         sweep.run("delay=5ms,count=1", 2)
+    with pytest.raises(ResultsError, match=r"count=1 is a point of a sweep; give one of its runs \(run=0, run=1\)"):
+        cosim.read(sweep.directory / "points" / "delay=5ms,count=1")
     directory = write_run(tmp_path / "run", [request()])
     frames = cosim.read(directory)
     assert isinstance(frames, RunFrames)

@@ -31,6 +31,7 @@ def test_a_plan_of_doubles(tmp_path: Path) -> None:
     data["tiers"]["cloud"] = {"path": "cloud", "engine": stub(), "replicas": 2, "balancing": "least-loaded"}
     data["network"]["core"] = {"delay": "1ms", "delay_down": "3ms"}
     data["network"]["paths"]["cloud"] = {"delay": "20ms", "rate_up": "1Gbit/s", "jitter_down": "0.5ms"}
+    data["network"]["paths"]["edge"] = {"outages": [{"at": "100ms", "duration": "50ms"}]}
     data["network"]["access"]["uplink"]["jitter"] = "2ms"
     assert plan(tmp_path, data) == dedent("""\
         run: 0.5 s of virtual time (of it 0.2 s warm-up),
@@ -46,10 +47,11 @@ def test_a_plan_of_doubles(tmp_path: Path) -> None:
           far: 1 client(s) of kind chat to cloud, over access, core and path cloud
             each at 10/s (constant), open loop
         network
-          access up unlimited 8 ms jitter 2 ms; down unlimited 4 ms
-          core up unlimited 1 ms; down unlimited 3 ms
-          path edge up unlimited 0 ms; down unlimited 0 ms
-          path cloud up 1000 Mbit/s 20 ms; down unlimited 20 ms jitter 0.5 ms
+          access up unlimited, 8 ms, jitter 2 ms; down unlimited, 4 ms
+          core up unlimited, 1 ms; down unlimited, 3 ms
+          path edge up unlimited, 0 ms; down unlimited, 0 ms
+            outage at 0.1 s for 0.05 s
+          path cloud up 1000 Mbit/s, 20 ms; down unlimited, 20 ms, jitter 0.5 ms
           changes at 0.1 s
         would measure
           premium: share of requests that end within 500 ms of the time at which they were due
@@ -80,7 +82,7 @@ def test_a_plan_names_every_process(tmp_path: Path) -> None:
         "  engines cpu: a process with edge",
         "  engines gpu:1: a process with cloud",
     ]
-    assert "  core up unlimited 0 ms loss 0.100%; down unlimited 0 ms loss 0.100%" in lines
+    assert "  core up unlimited, 0 ms, loss 0.100%; down unlimited, 0 ms, loss 0.100%" in lines
     assert lines[-4:] == [
         "  edge: vllm synthetic-llama-128x2, time_scale 1, isolated",
         "    steps: executed on cpu",

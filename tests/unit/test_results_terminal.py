@@ -39,7 +39,7 @@ def test_rich_table_says_the_same(tmp_path: Path) -> None:
 def test_reasons_and_undefined_numbers(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [request("a", status="error", tier="[edge]")])
     lines = plain_lines(summarise(run))
-    assert lines[0] == "INVALID  made-up"
+    assert lines[0] == "INVALID, no step  made-up"
     assert lines[1].startswith("  - tier device has 0 counted request(s)")
     assert max(len(line) for line in lines) <= 100
     assert any(line.split()[:5] == ["device", "0", "0", "-", "-"] for line in lines)

@@ -204,10 +204,17 @@ def test_file_names_of_flags_and_variables_are_relative_to_the_working_directory
         assert settings_.model.config == str(tmp_path / config)
 
 
-@pytest.mark.parametrize("link", [{"loss": "1%"}, {"queue_down": "2kB", "rate": "1Gbit/s"}])
-def test_a_pipe_says_what_it_ignores(tmp_path: Path, link: dict[str, str]) -> None:
+OUTAGE = {"outages": [{"at": "100ms", "duration": "50ms"}]}
+
+
+@pytest.mark.parametrize("link", [{"loss": "1%"}, {"queue_down": "2kB", "rate": "1Gbit/s"}, OUTAGE])
+@pytest.mark.parametrize("place", ["core", "path"])
+def test_a_pipe_says_what_it_ignores(tmp_path: Path, link: dict[str, Any], place: str) -> None:
     data = scenario()
-    data["network"]["core"] = link
+    if place == "core":
+        data["network"]["core"] = link
+    else:
+        data["network"]["paths"]["edge"] = link
     assert [warning.split(":")[0] for warning in said(loaded(tmp_path, data))] == ["network.kind"]
     data["network"]["kind"] = "ns3"
     assert said(loaded(tmp_path, data)) == []
