@@ -374,7 +374,11 @@ def test_all_four_checks_run_and_any_failure_fails_the_whole(machine: Machine) -
     assert "--faults: all of that, and every fault injection" in machine.run("test", "--help").stdout
     failed = machine.run("test", STUB_mypy="1")
     assert failed.returncode == 1
-    assert "== pytest" in failed.stdout
+    halves = [line for line in failed.stdout.splitlines() if line.startswith("pytest -q")]
+    assert halves == [
+        "pytest -q --durations=10 --ignore=tests/scenario --ignore=tests/sweep --ignore=tests/unit",
+        "pytest -q --durations=10 -p no:cacheprovider tests/scenario tests/sweep tests/unit",
+    ]
     assert failed.stderr.splitlines()[-1] == "test: FAILED: mypy"
     assert machine.run("test", STUB_PYTEST="1").returncode == 1
     assert not list(machine.temporary.iterdir())
