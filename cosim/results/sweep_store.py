@@ -3,6 +3,7 @@
 * `sweep.json`: what was swept, written before the first run.
 * `sweep.resolved.yaml`: the scenario with its `sweep` section and every default.
 * `points/SLUG/run=K/`: a run directory; failure.json in it where the run failed.
+* `capacity.json`: of a search for a capacity, question and answer; the question alone until it is answered.
 * `runs.csv`, `summary.csv`, `report.html`: made from the files above; no wall-clock value is in the CSV files.
 """
 
@@ -20,6 +21,7 @@ SWEEP_SCENARIO = "sweep.resolved.yaml"
 POINTS = "points"
 RUNS_TABLE = "runs.csv"
 SUMMARY_TABLE = "summary.csv"
+CAPACITY = "capacity.json"
 SCHEMA_VERSION = 1
 
 

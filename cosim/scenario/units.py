@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal, DecimalException
 from typing import Annotated, Any
 
@@ -18,6 +18,23 @@ BYTES_PER_UNIT = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "
 HZ_PER_UNIT = {"/s": 1, "/min": Decimal(1) / 60}
 HERTZ_PER_UNIT = {"Hz": 1, "kHz": 10**3, "MHz": 10**6, "GHz": 10**9}
 RATIO_PER_UNIT = {"%": Decimal("0.01"), "": Decimal(1)}
+M_PER_S_PER_UNIT = {"m/s": Decimal(1), "km/h": Decimal(10) / 36}
+_KINDS: list[Mapping[str, Any]] = [
+    NS_PER_UNIT,
+    BPS_PER_UNIT,
+    BYTES_PER_UNIT,
+    HZ_PER_UNIT,
+    HERTZ_PER_UNIT,
+    RATIO_PER_UNIT,
+    M_PER_S_PER_UNIT,
+    *({unit: 1} for unit in ("dB", "dBm", "m")),
+]
+
+
+def units_beside(unit: str) -> dict[str, Decimal]:
+    """All units of the kind that a unit is of, with their sizes in the base unit; empty for what is no unit."""
+    found = next((units for units in _KINDS if unit in units), {})
+    return {name: Decimal(size) for name, size in found.items()}
 
 
 class _Quantity:
@@ -223,7 +240,7 @@ Speed = Annotated[
     float,
     _Quantity(
         "speed",
-        {"m/s": Decimal(1), "km/h": Decimal(10) / 36},
+        M_PER_S_PER_UNIT,
         "1.5m/s",
         _write_plain("m/s"),
         readings=("m/s", "km/h"),

@@ -12,7 +12,7 @@ MOST_NEIGHBOURS = 4
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
-    """The range of loads that is searched, and the resolution: loads are `low` + k * `step`, at most `high`."""
+    """The range of loads that is searched, and its resolution: `low` + k * `step` below `high`, and `high` itself."""
 
     low: float
     high: float
@@ -25,9 +25,9 @@ class Bracket:
         return self._further(curve) or self._between(curve) or self._below(curve) or self._above(curve)
 
     def _further(self, curve: Curve) -> float | None:
-        """Twice the largest load, until one clearly misses the target."""
+        """Twice the largest load, or a step beyond it if that is more, until one clearly misses the target."""
         largest = max(curve.results)
-        doubled = self._on_grid(2 * largest)
+        doubled = self._on_grid(max(2 * largest, largest + self.step))
         return doubled if curve.smallest_clear_miss() is None and largest < doubled else None
 
     def _between(self, curve: Curve) -> float | None:
@@ -57,5 +57,7 @@ class Bracket:
         return next((load for load in grid if load not in curve.results), None)
 
     def _on_grid(self, load: float) -> float:
-        steps = round((min(max(load, self.low), self.high) - self.low) / self.step)
+        if load >= self.high:
+            return self.high
+        steps = round((max(load, self.low) - self.low) / self.step)
         return min(self.low + steps * self.step, self.high)

@@ -3,54 +3,30 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from cosim.results.capacity import Curve, LoadResult, result_of
-from cosim.results.store import write_atomic
-from cosim.results.sweep_store import SweptPoint, read_run_summary, run_directory
+from cosim.results.manifest import mapping
+from cosim.results.store import ResultsError, write_atomic
+from cosim.results.summary import load_scenario
+from cosim.results.sweep_store import CAPACITY, SWEEP_SCENARIO, SweptPoint, read_run_summary, read_sweep, run_directory
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.load import Loaded
+from cosim.scenario.units import units_beside
 from cosim.sweep.base import Executor
 from cosim.sweep.bracket import Bracket
-from cosim.sweep.directory import run_state, write_sweep
+from cosim.sweep.directory import refuse_change, run_state, write_sweep
 from cosim.sweep.driver import SweepFailedError, Work, carry_out_sweep, work_of
+from cosim.sweep.loads import Load, quantity
 from cosim.sweep.progress import SweepProgress, Tally
 
-CAPACITY = "capacity.json"
 SCHEMA_VERSION = 1
-_QUANTITY = re.compile(r"\s*([0-9.]+)\s*(\D*)")
 # Range of the search where none is asked, as multiples of the scenario's own value.
 LEAST_SHARE, MOST_TIMES, MOST_COUNT = Decimal("0.125"), 8, 64
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """How loads are written: `unit` is None for whole numbers such as a count of clients."""
-
-    unit: str | None
-
-    def written(self, load: float) -> Any:
-        """A load as the scenario has it."""
-        return int(load) if self.unit is None else f"{Decimal(repr(load)).normalize():f}{self.unit}"
-
-    def parse(self, text: str, flag: str) -> float:
-        """A load from a flag. Raises ScenarioError for what is none."""
-        match = _QUANTITY.fullmatch(text)
-        unit = match[2].strip() if match else ""
-        try:
-            value = Decimal(match[1]) if match else Decimal(0)
-        except InvalidOperation:
-            value = Decimal(0)
-        whole = value == value.to_integral_value()
-        if value <= 0 or unit not in ("", self.unit or "") or (self.unit is None and not whole):
-            allowed = "a whole number from 1 on" if self.unit is None else f"a number from 0 on, such as 2{self.unit}"
-            raise ScenarioError([Problem(flag, None, "", f"{text!r} is no load", allowed)])
-        return float(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +67,12 @@ def question(
     least: str | None,
     most: str | None,
     step: str | None,
+    fault: Callable[[Any], Problem | None],
 ) -> Question:
-    """Check what is asked against a scenario. Raises ScenarioError, which names the flag."""
+    """Check what is asked against a scenario. Raises ScenarioError, which names the flag.
+
+    `fault`: why the scenario cannot have a value at `vary`.
+    """
     scenario = loaded.scenario
     if sla_class not in scenario.sla:
         raise _wrong(
@@ -109,38 +89,93 @@ def question(
         raise _wrong("--target", f"{target:g} is no share below 1", "such as 0.95")
     if runs < 2:
         raise _wrong("--num-runs", f"{runs} run has no interval over seeds", "at least 2")
-    value = _value(loaded, vary)
-    load = Load(None) if isinstance(value, int) else Load(_QUANTITY.fullmatch(value)[2].strip())  # type: ignore[index]
-    own = Decimal(value) if isinstance(value, int) else Decimal(_QUANTITY.fullmatch(value)[1])  # type: ignore[index]
-    if load.unit is None:
-        smallest, resolution, largest = 1.0, 1.0, max(float(MOST_COUNT), float(MOST_TIMES * own))
-    else:
-        smallest = resolution = float(own * LEAST_SHARE)
-        largest = float(own * MOST_TIMES)
-    low = smallest if least is None else load.parse(least, "--from")
-    high = largest if most is None else load.parse(most, "--to")
-    if low > high:
-        raise _wrong("--from", f"{low:g} lies above --to, {high:g}", "a range")
-    bracket = Bracket(low, high, resolution if step is None else load.parse(step, "--step"))
+    load, own = _own(loaded, vary)
+    bracket = _range(load, own, fault=lambda value: fault(load.written(value)), least=least, most=most, step=step)
     return Question(vary, load, bracket, tier or asked[0], sla_class, target, runs)
 
 
-def _value(loaded: Loaded, path: str) -> Any:
-    """What the scenario has at a path. Raises ScenarioError if that is neither a whole number nor a quantity."""
-    data: Any = loaded.data()
+def _own(loaded: Loaded, path: str) -> tuple[Load, Decimal]:
+    """What the scenario has at a path, in the unit in which the user wrote it.
+
+    Raises ScenarioError if that is neither a whole number nor a quantity.
+    """
+    value = _at(loaded.data(), path)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Load(None), Decimal(value)
+    resolved = quantity(value) if isinstance(value, str) else None
+    if resolved is None or resolved[0] <= 0 or not units_beside(resolved[1]):
+        raise _wrong(
+            "--vary", f"{path} is {value!r}", "a count, or a quantity that grows with the load, such as a rate"
+        )
+    try:
+        written = quantity(str(_at(loaded.source.data, path)))
+    except ScenarioError:  # It is a default.
+        written = None
+    number, unit = written if written and written[1] in units_beside(resolved[1]) else resolved
+    return Load(unit), number
+
+
+def _at(data: Any, path: str) -> Any:
     for word in path.split("."):
         try:
             data = data[int(word)] if isinstance(data, list) else data[word]
         except (KeyError, IndexError, TypeError, ValueError):
             raise _wrong("--vary", f"no key {path!r} in this scenario", "such as clients.0.count") from None
-    quantity = isinstance(data, str) and _QUANTITY.fullmatch(data) and Decimal(_QUANTITY.fullmatch(data)[1]) > 0  # type: ignore[index]
-    if isinstance(data, bool) or not (isinstance(data, int) or quantity):
-        raise _wrong("--vary", f"{path} is {data!r}", "a count, or a quantity that grows with the load, such as a rate")
     return data
 
 
-def _wrong(flag: str, what: str, allowed: str) -> ScenarioError:
+def _range(
+    load: Load,
+    own: Decimal,
+    *,
+    fault: Callable[[float], Problem | None],
+    least: str | None,
+    most: str | None,
+    step: str | None,
+) -> Bracket:
+    """The range and the resolution, as asked or from the scenario's own value. `fault`: why a load cannot be."""
+    low = (1.0 if load.unit is None else float(own * LEAST_SHARE)) if least is None else load.parse(least, "--from")
+    while (wrong := fault(low)) and least is None and low < own:
+        low = min(2 * low, float(own))
+    if wrong:
+        raise _wrong("--from", f"{load.written(low)}: {wrong.what}", wrong.allowed)
+    high = MOST_TIMES * max(low, float(own))
+    if most is not None:
+        high = load.parse(most, "--to")
+    elif load.unit is None:
+        high = max(high, MOST_COUNT)
+    if low > high:
+        raise _wrong("--from", f"{load.written(low)} lies above --to, {load.written(high)}", "a range")
+    while (wrong := fault(high)) and most is None:
+        high = max(low, high // 2 if load.unit is None else high / 2)
+    if wrong:
+        raise _wrong("--to", f"{load.written(high)}: {wrong.what}", wrong.allowed)
+    resolution = 1.0 if load.unit is None else low
+    return Bracket(low, high, resolution if step is None else load.parse(step, "--step"))
+
+
+def _wrong(flag: str, what: str, allowed: str | None) -> ScenarioError:
     return ScenarioError([Problem(flag, None, "", what, allowed)])
+
+
+def begin(directory: Path, asked: Question) -> None:
+    """Write capacity.json with the question only, which tells the directory from that of a sweep."""
+    _write(directory, _asked(asked))
+
+
+def refuse_other(directory: Path, asked: Question, load_sweep: Callable[[dict[str, Any]], Loaded]) -> None:
+    """Raise ResultsError where what is to be gone on with is no search for this load in this scenario."""
+    if not (directory / CAPACITY).exists():
+        what = f"{directory} holds a sweep that cosim capacity did not make (it has no {CAPACITY})"
+        raise ResultsError(f"{what}; choose another directory with -o")
+    keys = read_sweep(directory).keys
+    if keys != [asked.vary]:
+        what = f"{directory} holds a search over {', '.join(keys)}, not over {asked.vary}"
+        raise ResultsError(f"{what}; choose another directory with -o")
+    # Its sweep is the loads that were tried so far, so only the rest can be another.
+    now = load_sweep(mapping(load_scenario(directory, SWEEP_SCENARIO).get("sweep"))).resolved_yaml()
+    if (directory / SWEEP_SCENARIO).read_text(encoding="utf-8") != now:
+        raise refuse_change(directory, now)
 
 
 def search(
@@ -209,13 +244,7 @@ def write_capacity(directory: Path, asked: Question, findings: Findings) -> dict
         return None if load is None else asked.load.written(load)
 
     content = {
-        "schema_version": SCHEMA_VERSION,
-        "vary": asked.vary,
-        "tier": asked.tier,
-        "class": asked.sla_class,
-        "target": asked.target,
-        "runs": asked.runs,
-        "searched": [written(asked.bracket.low), written(asked.bracket.high), written(asked.bracket.step)],
+        **_asked(asked),
         "capacity": written(estimate.load),
         "capacity_low": written(estimate.low),
         "capacity_high": written(estimate.high),
@@ -226,8 +255,25 @@ def write_capacity(directory: Path, asked: Question, findings: Findings) -> dict
         "invalid": [text for load, text in said if load in deciding],
         "invalid_elsewhere": [text for load, text in said if load not in deciding],
     }
-    write_atomic(directory / CAPACITY, (json.dumps(content, indent=1) + "\n").encode())
+    _write(directory, content)
     return content
+
+
+def _asked(asked: Question) -> dict[str, Any]:
+    bracket = asked.bracket
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "vary": asked.vary,
+        "tier": asked.tier,
+        "class": asked.sla_class,
+        "target": asked.target,
+        "runs": asked.runs,
+        "searched": [asked.load.written(load) for load in (bracket.low, bracket.high, bracket.step)],
+    }
+
+
+def _write(directory: Path, content: dict[str, Any]) -> None:
+    write_atomic(directory / CAPACITY, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def _said(asked: Question, load: float, reasons: list[str]) -> str:

@@ -40,8 +40,9 @@ def capacity(
 ) -> None:
     """Find the largest load whose hit rate, by the lower end of its interval over seeds, still meets a target."""
     from cosim.results.terminal import choose_mode
+    from cosim.scenario.errors import Problem, ScenarioError
     from cosim.scenario.load import Loaded, load
-    from cosim.sweep.capacity import question, search, write_capacity
+    from cosim.sweep.capacity import begin, question, refuse_other, search, write_capacity
     from cosim.sweep.command import tell
     from cosim.sweep.directory import earlier_sweep, empty, locked
     from cosim.sweep.driver import make_tables
@@ -49,6 +50,14 @@ def capacity(
     from cosim.sweep.progress import SweepProgress
 
     settings = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
+
+    def fault(value: Any) -> Problem | None:
+        try:
+            load(scenario, settings=[*settings, f"{vary}={json.dumps(value)}"])
+        except ScenarioError as error:
+            return error.problems[0]
+        return None
+
     asked = question(
         load(scenario, settings=settings).base(),
         vary=vary,
@@ -59,6 +68,7 @@ def capacity(
         least=least,
         most=most,
         step=step,
+        fault=fault,
     )
 
     def load_sweep(section: dict[str, Any]) -> Loaded:
@@ -69,6 +79,9 @@ def capacity(
     with locked(directory), LocalExecutor(jobs or len(os.sched_getaffinity(0))) as executor:
         if earlier_sweep(directory, resume=resume, force=force) is None:
             empty(directory)
+            begin(directory, asked)
+        else:
+            refuse_other(directory, asked, load_sweep)
         findings, points = search(
             asked,
             directory,

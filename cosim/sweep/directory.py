@@ -16,6 +16,7 @@ import msgspec
 
 from cosim.results.store import FAILURE, MANIFEST, REPORT, SUMMARY, ResultsError, write_atomic
 from cosim.results.sweep_store import (
+    CAPACITY,
     POINTS,
     RUNS_TABLE,
     SUMMARY_TABLE,
@@ -84,7 +85,7 @@ def earlier_sweep(directory: Path, *, resume: bool, force: bool) -> Sweep | None
 
 def empty(directory: Path) -> None:
     """Remove what a sweep has made; what is not a sweep's is left alone."""
-    for name in (REPORT, RUNS_TABLE, SUMMARY_TABLE, SWEEP_SCENARIO):
+    for name in (REPORT, RUNS_TABLE, SUMMARY_TABLE, CAPACITY, SWEEP_SCENARIO):
         (directory / name).unlink(missing_ok=True)
     if (directory / POINTS).exists():
         shutil.rmtree(directory / POINTS)

@@ -12,6 +12,7 @@ import yaml
 
 from cosim.results.sweep_store import read_sweep
 from tests.lockstep import chat, scenario
+from tests.sweeps import made_sweep
 
 # Four sequences at once, each of some 160 ms alone: a server of about 20 requests/s, and less where prefills interrupt.
 ENGINE = {"kind": "stub", "max_num_seqs": 4, "prefill": "40ms", "decode": "40ms"}
@@ -79,6 +80,38 @@ def test_resumed_it_repeats_no_run_and_says_the_same(found: tuple[Path, dict[str
     assert {path: path.stat().st_mtime_ns for path in directory.rglob("manifest.json")} == manifests
 
 
+def content_of(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--set", "network.paths.edge.delay=7ms"), "holds a sweep of another scenario"),
+        (("--vary", "clients.0.arrivals.rate", "--to", "8/s"), "holds a search over clients.0.count, not over clients"),
+    ],
+)
+def test_what_is_another_search_is_not_gone_on_with(
+    found: tuple[Path, dict[str, object]], file: Path, words: tuple[str, ...], message: str
+) -> None:
+    directory, _ = found
+    before = content_of(directory)
+    ended = run(file, *ASKED, *words, "-o", directory, "--resume")
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert ("+      delay: 7ms" in ended.stderr) == ("--set" in words)
+    assert content_of(directory) == before
+
+
+def test_an_ordinary_sweep_is_not_gone_on_with(file: Path, tmp_path: Path) -> None:
+    directory = made_sweep(tmp_path / "sweep")
+    before = content_of(directory)
+    ended = run(file, *ASKED, "-o", directory, "--resume")
+    assert ended.returncode == 2
+    assert "holds a sweep that cosim capacity did not make (it has no capacity.json)" in ended.stderr
+    assert content_of(directory) == before
+
+
 def test_other_seeds_agree_within_the_interval(
     found: tuple[Path, dict[str, object]], file: Path, tmp_path: Path
 ) -> None:
@@ -101,6 +134,7 @@ def test_other_seeds_agree_within_the_interval(
         (("--vary", "clients.0.name"), "--vary: clients.0.name is 'u'; a count, or a quantity"),
         (("--from", "2.5"), "--from: '2.5' is no load; a whole number from 1 on"),
         (("--from", "20"), "--from: 20 lies above --to, 16; a range"),
+        (("--to", "20000"), "--to: 20000: "),
     ],
 )
 def test_what_cannot_be_asked_is_refused_by_flag(

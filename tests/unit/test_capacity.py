@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from cosim.results.capacity import Curve, LoadResult, result_of
-from cosim.scenario.errors import ScenarioError
+from cosim.scenario.errors import Problem, ScenarioError
+from cosim.scenario.load import load
 from cosim.sweep.bracket import Bracket
-from cosim.sweep.capacity import Load
+from cosim.sweep.capacity import Question, question
+from cosim.sweep.loads import Load
+from tests.lockstep import scenario
 
 TARGET = 0.95
 
@@ -132,10 +139,16 @@ def test_it_stays_inside_the_range() -> None:
     assert searched(Bracket(3, 20, 1), knee=1.0)[1] == [3]
 
 
+def test_it_goes_on_where_the_range_begins_below_a_step() -> None:
+    assert searched(Bracket(1, 12, 4), knee=40.0)[1] == [1, 5, 9, 12]
+    assert searched(Bracket(1, 12, 100), knee=40.0)[1] == [1, 12]
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.floats(0.5, 80), st.integers(1, 5), st.integers(6, 70), st.floats(0, 0.05))
-def test_a_search_ends_and_tries_no_load_twice(knee: float, low: int, high: int, spread: float) -> None:
-    found, tried = searched(Bracket(low, high, 1), knee, spread)
+@given(st.floats(0.5, 80), st.integers(1, 5), st.integers(6, 70), st.integers(1, 9), st.floats(0, 0.05))
+def test_a_search_ends_and_tries_no_load_twice(knee: float, low: int, high: int, step: int, spread: float) -> None:
+    found, tried = searched(Bracket(low, high, step), knee, spread)
+    assert high in tried or found.smallest_clear_miss() is not None
     assert len(tried) == len(set(tried)) <= 25
     estimate = found.estimate()
     if estimate.load is not None and estimate.low is not None:
@@ -146,12 +159,61 @@ def test_a_search_ends_and_tries_no_load_twice(knee: float, low: int, high: int,
 
 def test_loads_are_written_as_the_scenario_has_them() -> None:
     assert (Load(None).written(4.0), Load("/s").written(2.0), Load("/s").written(0.25)) == (4, "2/s", "0.25/s")
+    assert Load("ms").written(0.1 + 0.2) == "0.3ms"
     assert Load("/s").parse("2.5", "--from") == Load("/s").parse("2.5/s", "--from") == 2.5
 
 
 @pytest.mark.parametrize(
-    ("unit", "text"), [(None, "2.5"), (None, "0"), ("/s", "2/min"), ("/s", "x"), ("/s", "1.2.3/s")]
+    ("unit", "text", "load"),
+    [("us", "4ms", 4000), ("Gbit/s", "100Mbit/s", 0.1), ("/s", "120/min", 2), ("/min", "2/s", 120), ("%", "0.5", 50)],
+)
+def test_a_load_may_be_given_in_another_unit(unit: str, text: str, load: float) -> None:
+    assert Load(unit).parse(text, "--to") == load
+
+
+@pytest.mark.parametrize(
+    ("unit", "text"), [(None, "2.5"), (None, "0"), ("/s", "2ms"), ("ms", "4Mbit/s"), ("/s", "x"), ("/s", "1.2.3/s")]
 )
 def test_what_is_no_load_is_refused(unit: str | None, text: str) -> None:
     with pytest.raises(ScenarioError, match=f"--to: '{text}' is no load"):
         Load(unit).parse(text, "--to")
+
+
+def asked(tmp_path: Path, vary: str, most_allowed: float = math.inf, **flags: str) -> Question:
+    """A question about a scenario that cannot have values beyond `most_allowed`."""
+
+    def fault(value: Any) -> Problem | None:
+        number = float(re.sub("[^0-9.]", "", str(value)))
+        return Problem("--set", None, vary, "is too much", f"at most {most_allowed}") if number > most_allowed else None
+
+    data = scenario()
+    data["network"]["paths"]["edge"] = {"delay": "32.5ms", "rate": "1Gbit/s"}
+    file = tmp_path / "s.yaml"
+    file.write_text(yaml.safe_dump(data))
+    given = {key: flags.get(key) for key in ("least", "most", "step")}
+    return question(
+        load(file, environment={}), vary=vary, sla_class="premium", tier=None, target=0.9, runs=2, fault=fault, **given
+    )
+
+
+def test_loads_have_the_unit_of_the_file(tmp_path: Path) -> None:
+    found = asked(tmp_path, "network.paths.edge.delay", least="4000us", most="0.1s")
+    assert (found.load.unit, found.bracket) == ("ms", Bracket(4.0, 100.0, 4.0))
+    found = asked(tmp_path, "network.paths.edge.rate", least="100Mbit/s")
+    assert (found.load.unit, found.bracket) == ("Gbit/s", Bracket(0.1, 8.0, 0.1))
+    assert asked(tmp_path, "network.transport.keepalive").load.unit == "s"
+
+
+def test_a_range_that_was_not_asked_is_cut_to_what_the_key_can_be(tmp_path: Path) -> None:
+    assert asked(tmp_path, "clients.0.count").bracket == Bracket(1, 64, 1)
+    assert asked(tmp_path, "clients.0.count", 40).bracket == Bracket(1, 32, 1)
+    assert asked(tmp_path, "network.paths.edge.delay", 100).bracket.high == 65
+    assert asked(tmp_path, "clients.0.count", 40, least="39").bracket == Bracket(39, 39, 1)
+
+
+@pytest.mark.parametrize(("flag", "name"), [("least", "--from"), ("most", "--to")])
+def test_a_range_that_was_asked_is_refused_by_flag_where_the_key_cannot_be_it(
+    tmp_path: Path, flag: str, name: str
+) -> None:
+    with pytest.raises(ScenarioError, match=f"{name}: 41: is too much; at most 40"):
+        asked(tmp_path, "clients.0.count", 40, **{flag: "41"})
