@@ -23,7 +23,9 @@ def capacity(
     ] = None,
     least: Annotated[str | None, typer.Option("--from", metavar="LOAD", help="Smallest load that is tried.")] = None,
     most: Annotated[str | None, typer.Option("--to", metavar="LOAD", help="Largest load that is tried.")] = None,
-    step: Annotated[str | None, typer.Option(metavar="LOAD", help="Resolution; default: 1, or --from.")] = None,
+    step: Annotated[
+        str | None, typer.Option(metavar="LOAD", help="Resolution; default: 1 of a count, else --from.")
+    ] = None,
     num_runs: Annotated[int, typer.Option(metavar="N", help="Seeds of each load.")] = 5,
     output: Annotated[Path | None, typer.Option("-o", "--output-dir", help="Directory of the runs.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the runs that are there.")] = False,

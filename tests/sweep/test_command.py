@@ -41,6 +41,15 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+def test_the_help_names_what_points_and_merge_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cosim(monkeypatch, "sweep", "--help") == 0
+    text = capsys.readouterr().out
+    assert "The word `points` may be left out." in text
+    assert "`cosim sweep merge DIR... -o DIR` makes one sweep" in text
+
+
 def test_a_sweep_ends_with_a_table_and_says_which_runs_are_invalid(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
