@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from cosim.results.run_summary import decoded_summary
 from cosim.results.store import FAILURE, SUMMARY, ResultsError
 
 SWEEP = "sweep.json"
@@ -84,11 +85,10 @@ def read_sweep(directory: Path) -> Sweep:
 
 
 def read_run_summary(directory: Path) -> dict[str, Any] | None:
-    """A run's summary.json, or None where the run has failed or not ended or the file cannot be read."""
+    """A run's summary.json; None where the run has failed or not ended, and for a file that no run has written."""
     if (directory / FAILURE).exists():  # A run that was stopped while it wrote its report has both.
         return None
     try:
-        summary = msgspec.json.decode((directory / SUMMARY).read_bytes())
+        return decoded_summary((directory / SUMMARY).read_bytes())
     except (OSError, msgspec.MsgspecError):
         return None
-    return summary if isinstance(summary, dict) else None

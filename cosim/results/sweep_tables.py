@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from cosim.results.metrics import LATENCIES, OF_ALL, RATES
+from cosim.results.metrics import OF_ALL
 from cosim.results.parts import in_order
 from cosim.results.qualifiers import cell
-from cosim.results.records import Status
+from cosim.results.run_summary import STATUSES, TIER_FIGURES, SlaClass
 from cosim.results.statistics import UNBOUNDED, Interval, mean_interval, share_interval
 from cosim.results.store import FAILURE, write_atomic
 from cosim.results.sweep_store import (
@@ -33,32 +33,8 @@ from cosim.results.sweep_store import (
 RunStatus = Literal["done", "failed", "missing"]
 
 DECIMALS = 6
-STATUSES: tuple[Status, ...] = get_args(Status)
-# Figures of a tier by their name in the tables: vLLM's, of ok requests; throughputs; of all requests, failures +inf.
-FIGURES = (
-    *(f"{statistic}_{metric.name}_ms" for metric in LATENCIES for statistic in ("mean", "median", "p95", "p99")),
-    *(rate.name for rate in RATES),
-    *(f"{name}_e2el_of_all_ms" for name, _ in OF_ALL),
-)
-TIER_KEYS = {"completed", *STATUSES[1:], *FIGURES[: -len(OF_ALL)], "e2el_of_all_ms", "parts_ms", "basis"}
-
-
-class SlaClass(msgspec.Struct, rename={"sla_class": "class"}):
-    """A line of `sla` of summary.json."""
-
-    tier: str | None
-    sla_class: str
-    n: int
-    hits: int
-    sla_hit_rate: float | None
-    wilson_low: float | None
-    wilson_high: float | None
-
-
-class _Summary(msgspec.Struct):
-    verdict: str
-    sla: list[SlaClass]
-    tiers: dict[str, dict[str, Any]]
+# Figures of a tier by their name in the tables: those of its summary; of all requests, failures +inf.
+FIGURES = (*TIER_FIGURES, *(f"{name}_e2el_of_all_ms" for name, _ in OF_ALL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,23 +121,24 @@ def as_written(value: object) -> str:
 
 
 def _run_rows(directory: Path, point: SweptPoint, number: int, seed: int) -> Iterator[RunRow]:
-    summary = _read(directory)
+    summary = read_run_summary(directory)
     if summary is None:
         yield RunRow(point, number, seed, "failed" if (directory / FAILURE).exists() else "missing")
         return
-    tiers: list[str | None] = [*summary.tiers]
-    if any(line.tier is None for line in summary.sla):
+    of_classes = msgspec.convert(summary["sla"], list[SlaClass])
+    tiers: list[str | None] = [*summary["tiers"]]
+    if any(line.tier is None for line in of_classes):
         tiers.append(None)
     for name in tiers:
-        tier = None if name is None else summary.tiers[name]
-        lines: list[SlaClass | None] = [line for line in summary.sla if line.tier == name]
+        tier = None if name is None else summary["tiers"][name]
+        lines: list[SlaClass | None] = [line for line in of_classes if line.tier == name]
         for sla in lines or [None]:
             yield RunRow(
                 point,
                 number,
                 seed,
                 "done",
-                summary.verdict,
+                summary["verdict"],
                 name,
                 None if tier is None else cell(tier),
                 sla,
@@ -169,18 +146,6 @@ def _run_rows(directory: Path, point: SweptPoint, number: int, seed: int) -> Ite
                 None if tier is None else _figures(tier),
                 None if tier is None else tier["parts_ms"],
             )
-
-
-def _read(directory: Path) -> _Summary | None:
-    """What the tables need of a summary; None for one that is missing or that no run has written."""
-    content = read_run_summary(directory)
-    if content is None:
-        return None
-    try:
-        summary = msgspec.convert(content, _Summary)
-    except msgspec.ValidationError:
-        return None
-    return summary if all(tier.keys() >= TIER_KEYS for tier in summary.tiers.values()) else None
 
 
 def _figures(tier: dict[str, Any]) -> dict[str, float | None]:

@@ -17,6 +17,7 @@ from cosim.scenario.sweep import Sweep
 from cosim.scenario.units import Change, Duration, PositiveDuration, Ratio
 
 SCHEMA_VERSION = 1
+LARGEST_SEED = 2**63 - 1
 
 
 class Lockstep(Section):
@@ -98,7 +99,7 @@ class Scenario(Section):
 
     schema_version: Literal[1]
     name: Name = "run"
-    seed: int = Field(1, ge=0, le=2**63 - 1)
+    seed: int = Field(1, ge=0, le=LARGEST_SEED)
     clock: Lockstep = Lockstep()
     duration: PositiveDuration = Field(description="Clients issue requests for this long, after the warm-up.")
     warmup: Duration = Field(0, description="Requests issued before are served but not counted.")
@@ -131,6 +132,9 @@ class Scenario(Section):
                     found.append((("clients", index, *keys), f"no tier {asked!r}", list(self.tiers)))
         if isinstance(self.network.access, NrAccess):
             found += _unbound_ues(self.network.access, names)
+        if self.sweep is not None and self.seed + self.sweep.repeats - 1 > LARGEST_SEED:
+            what = f"{self.seed} leaves no seed for the last of {self.sweep.repeats} runs of each point"
+            found.append((("seed",), what, f"at most {LARGEST_SEED - self.sweep.repeats + 1}"))
         if found:
             raise problems(found)
         return self

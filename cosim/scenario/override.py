@@ -59,8 +59,14 @@ def is_path(text: str) -> bool:
 
 
 def assign(source: Source, words: list[str], value: Any, place: tuple[str, int | None]) -> None:
-    """Put a value, which was written at `place`, at a path; what is no section on the way becomes one."""
+    """Put a value, which was written at `place`, at a path; what is no section on the way becomes one.
+
+    What stands behind `sweep.parameters` or `sweep.points.0` is the dotted path of a swept key.
+    """
     origin, line = place
+    before = {"parameters": 2, "points": 3}.get(words[1]) if words[0] == "sweep" and len(words) > 1 else None
+    if before is not None and len(words) > before:
+        words = [*words[:before], ".".join(words[before:])]
     keys: list[str | int] = []
     if len(words) > DEEPEST_LEVEL:
         raise ScenarioError([Problem(origin, line, "", "has too many keys", f"at most {DEEPEST_LEVEL}")])

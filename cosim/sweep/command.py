@@ -155,7 +155,8 @@ def _carry_out(work: Work, options: SweepOptions, executor: Executor) -> int:
     try:
         failed = carry_out_sweep(work, options.directory, executor, progress, options.on_failure)
     except BaseException:
-        tell(f"{tally.kept + tally.done} of {tally.total} runs are done; `--resume -o {options.directory}` goes on")
+        done = f"{tally.kept + tally.done} of {tally.total} runs are done in {options.directory}"
+        tell(f"{done}; the same command with --resume goes on")
         raise
     make_tables(options.directory, work.sweep.points, changed=bool(work.tasks), say=tell)
     if tally.left:

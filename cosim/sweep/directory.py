@@ -105,6 +105,8 @@ def refuse_change(directory: Path, resolved_yaml: str) -> ResultsError:
         before = path.read_text(encoding="utf-8")
     except OSError:
         before = ""
+    except UnicodeDecodeError:
+        return ResultsError(f"{path} is damaged: it is not UTF-8 text; sweep again into another directory")
     diff = list(
         difflib.unified_diff(before.splitlines(), resolved_yaml.splitlines(), str(path), "now", lineterm="", n=2)
     )
@@ -127,7 +129,7 @@ def run_state(directory: Path, scenario_hash: str) -> RunState:
     if failure is not None:
         return RunState(None, failure.status if failure.status == "interrupted" else f"failed: {failure.text}")
     summary = read_run_summary(directory)
-    if summary is None or not isinstance(summary.get("verdict"), str):
+    if summary is None:
         damaged = (directory / SUMMARY).exists()
         begun = directory.exists()
         return RunState(None, f"{SUMMARY} is damaged" if damaged else "was not finished" if begun else None)

@@ -16,14 +16,16 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from cosim.results.store import MANIFEST, REQUESTS, ResultsError
-from cosim.results.sweep_store import SWEEP, SWEEP_SCENARIO, Sweep, SweptPoint, read_sweep, run_directory
+from cosim.results.sweep_store import POINTS, SWEEP, SWEEP_SCENARIO, Sweep, SweptPoint, read_sweep, run_directory
 from cosim.scenario.errors import ScenarioError
 from cosim.sweep.directory import LONGEST_DIFF, locked, run_state, write_sweep
-from cosim.sweep.driver import make_tables
+from cosim.sweep.driver import MADE, make_tables
 from cosim.sweep.progress import Tally
 from cosim.sweep.shard import Shard, parse_shard
 
 STAGING_SUFFIX = ".merging"
+_WRITTEN = (SWEEP, SWEEP_SCENARIO, *MADE)
+_STAGED_NAMES = {POINTS, *_WRITTEN, *(f"{name}.tmp" for name in _WRITTEN)}
 
 
 class Merged(NamedTuple):
@@ -168,8 +170,15 @@ def _check_no_gap(points: Sequence[SweptPoint]) -> None:
 
 @contextlib.contextmanager
 def _staged(out: Path) -> Iterator[Path]:
-    """An empty directory beside `out` that becomes `out` at the end; what a killed merge left there is removed."""
+    """An empty directory beside `out` that becomes `out` at the end; what a killed merge left there is removed.
+
+    Raises ResultsError if it holds anything that no merge leaves.
+    """
     staging = out.with_name(out.name + STAGING_SUFFIX)
+    foreign = sorted({path.name for path in _entries(staging)} - _STAGED_NAMES)
+    if foreign or staging.is_symlink():
+        what = f"{staging} is in the way and no merge made it" + (f": it holds {foreign[0]}" if foreign else "")
+        raise ResultsError(f"{what}; move it, or choose another directory with -o")
     with locked(staging):
         try:
             _empty(staging)
@@ -179,6 +188,16 @@ def _staged(out: Path) -> Iterator[Path]:
             raise ResultsError(f"{error.filename or staging}: {error.strerror}; nothing was merged") from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def _entries(directory: Path) -> list[Path]:
+    """What a directory holds, if it is there. Raises ResultsError if it cannot be read."""
+    try:
+        return list(directory.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ResultsError(f"{directory}: {error.strerror}; choose another directory with -o") from error
 
 
 def _empty(directory: Path) -> None:
@@ -191,6 +210,7 @@ def _empty(directory: Path) -> None:
 
 def _fill(staging: Path, parts: Sequence[_Part], sweep: Sweep) -> Merged:
     """Everything that the whole sweep's directory has; sweep.json, which makes it one, comes after all runs."""
+    resolved_yaml = _scenario_text(parts[0].directory)
     tree = _Tree()
     versions: dict[str, list[Path]] = {}
     tally = Tally(len(sweep.points) * len(sweep.seeds), len(sweep.seeds))
@@ -208,9 +228,17 @@ def _fill(staging: Path, parts: Sequence[_Part], sweep: Sweep) -> Merged:
                 version = _version(source)
                 if version is not None and part.directory not in versions.setdefault(version, []):
                     versions[version].append(part.directory)
-    write_sweep(staging, sweep, (parts[0].directory / SWEEP_SCENARIO).read_text(encoding="utf-8"))
+    write_sweep(staging, sweep, resolved_yaml)
     make_tables(staging, sweep.points, changed=True, say=lambda text: None)
     return Merged(sweep, tally, "copies" if tree.copied else "hard links", versions)
+
+
+def _scenario_text(directory: Path) -> str:
+    path = directory / SWEEP_SCENARIO
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ResultsError(f"{path} is damaged: it is not UTF-8 text; run this shard again") from None
 
 
 class _Tree:

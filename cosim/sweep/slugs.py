@@ -27,7 +27,7 @@ def labels(paths: Collection[str]) -> dict[str, str]:
 def slug(values: Mapping[str, Any], named: Mapping[str, str]) -> str:
     """The name of a point, such as `delay=65ms,loss=0.5%`; `named` are the labels of its keys.
 
-    What is too long, a value or the whole, is cut and ends in a part of its SHA-256.
+    What is too long, a value or the whole, is cut and ends in a part of its SHA-256, as does a value that is no ASCII.
     """
     text = ",".join(f"{_UNSAFE.sub('-', named[path])}={_value(value)}" for path, value in values.items())
     return _bounded(text or "base", LONGEST_SLUG, text)
@@ -42,11 +42,17 @@ def _value(value: Any) -> str:
         whole = json.dumps(value, sort_keys=True, separators=(",", ":"))
         return _bounded(_UNSAFE.sub("-", whole).strip("-") or "empty", LONGEST_VALUE, whole)
     whole = json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+    if not whole.isascii():  # Nothing of it would be left.
+        return _bounded(f"{_UNSAFE.sub('-', whole)}-{_digest(whole)}", LONGEST_VALUE, whole)
     return _bounded(_UNSAFE.sub("-", whole) or "empty", LONGEST_VALUE, whole)
 
 
 def _bounded(text: str, most: int, whole: str) -> str:
     if len(text) <= most:
         return text
-    digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:10]
+    digest = _digest(whole)
     return f"{text[: most - len(digest) - 1]}-{digest}"
+
+
+def _digest(whole: str) -> str:
+    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:10]

@@ -219,6 +219,33 @@ def test_what_a_killed_merge_left_is_replaced(folder: Path, tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.parametrize("kind", ["folder", "link", "file"])
+def test_a_folder_of_the_user_in_the_way_is_left_alone(folder: Path, tmp_path: Path, kind: str) -> None:
+    mine, staging = tmp_path / "mine", tmp_path / "out.merging"
+    (mine / "points").mkdir(parents=True)
+    (mine / "notes.txt").write_text("of the user")
+    if kind == "folder":
+        mine.rename(staging)
+    elif kind == "link":
+        shutil.rmtree(mine)
+        mine.mkdir()
+        staging.symlink_to(mine)
+    else:
+        staging.write_text("of the user")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ResultsError, match=r"out\.merging.*choose another directory with -o"):
+        merged([folder / "one", folder / "two"], tmp_path / "out")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_damaged_scenario_of_a_shard_is_told(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "one", tmp_path / "one")
+    (tmp_path / "one/sweep.resolved.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ResultsError, match=r"one/sweep\.resolved\.yaml is damaged: it is not UTF-8 text; run this"):
+        merged([tmp_path / "one", folder / "two"], tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
 def test_the_command_says_what_it_made_and_which_versions(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -117,6 +117,11 @@ def test_fail_fast_interrupts_the_others(
         (["--continue-on-error", "--fail-fast"], "--fail-fast: given beside --continue-on-error; one of the two"),
         (["--resume", "--force"], "--force: given beside --resume; one of the two"),
         (["--set", "sweep=null"], "sweep: is missing, so there is nothing to sweep"),
+        (
+            ["--seed", "9223372036854775806", "--num-runs", "3", "--dry-run"],
+            "--set seed=9223372036854775806: seed: 9223372036854775806 leaves no seed for the last of 3 runs of each "
+            "point; at most 9223372036854775805",
+        ),
     ],
 )
 def test_what_is_refused_starts_nothing(
@@ -154,6 +159,9 @@ def test_points_are_listed_and_checked_without_a_run(
     assert capsys.readouterr().out.splitlines() == [
         f"points/output_tokens={tokens}/run={number}  seed {8 + number}" for tokens in (2, 3) for number in (0, 1)
     ]
+    settings = ["--set", f"sweep.points.1.{TOKENS}=9", "--num-runs", "1"]
+    assert cosim(monkeypatch, "sweep", file, "-o", out, "--dry-run", *settings) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "points/output_tokens=9/run=0  seed 1"
     assert not out.exists()
     assert cosim(monkeypatch, "validate", file) == 0
     assert capsys.readouterr().out.splitlines()[1] == "sweep: 2 point(s) x 2 run(s) = 4"

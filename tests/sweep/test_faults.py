@@ -51,6 +51,7 @@ def test_a_sweep_that_is_stopped_goes_on(
         sweep.process.send_signal(told)
         ended, errors = sweep.ended()
         assert ended == code, errors
+        assert told == signal.SIGKILL or "the same command with --resume goes on" in errors
         done = {path: path.stat().st_mtime_ns for path in sweep.summaries if not is_failed(path.parent)}
     assert 1 <= len(done) < 8
     code, errors = swept_to_the_end(file, out, "--resume")

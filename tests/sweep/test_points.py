@@ -220,6 +220,7 @@ def test_a_key_is_named_by_its_shortest_end_that_no_other_has() -> None:
         ([], "empty"),
         ("../..", "..-.."),
         ("a\nb,c=d", "a-b-c-d"),
+        ("東京", "--130016b259"),
     ],
 )
 def test_a_value_in_a_name_is_safe_in_a_file_system(value: Any, told: str) -> None:

@@ -67,6 +67,9 @@ def test_flag_before_environment_before_file_before_default(tmp_path: Path) -> N
         ("network.paths.5.delay=1ms", ("network", "paths", "5", "delay"), "1ms"),
         ("network.paths.007.delay=1ms", ("network", "paths", "007", "delay"), "1ms"),
         ("placement.options.x=${HOME}", ("placement", "options", "x"), "${HOME}"),
+        ("sweep.repeats=3", ("sweep", "repeats"), 3),
+        ("sweep.parameters.clients.0.count=[1]", ("sweep", "parameters", "clients.0.count"), [1]),
+        ("sweep.parameters={a.b: [1]}", ("sweep", "parameters", "a.b"), [1]),
     ],
 )
 def test_a_setting_puts_a_value_at_a_path(setting: str, keys: tuple[Any, ...], value: object) -> None:
