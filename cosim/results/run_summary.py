@@ -53,7 +53,7 @@ _Tier = msgspec.defstruct(
     "_Tier",
     [
         *((name, int) for name in ("n", "completed", *STATUSES[1:])),
-        *((name, float | None) for name in ("duration_s", *TIER_FIGURES)),
+        *((name, float | None) for name in TIER_FIGURES),
         ("e2el_of_all_ms", msgspec.defstruct("_OfAll", [(name, float | None) for name, _ in OF_ALL])),
         ("parts_ms", dict[str, float]),
         ("basis", _Basis),

@@ -291,12 +291,14 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def read_scenario_text(directory: Path, name: str = SCENARIO) -> str:
-    """scenario.resolved.yaml of a run, or another file of its directory, as text. Raises ResultsError if missing."""
+    """scenario.resolved.yaml of a run, or another file of its directory, as text. Raises ResultsError."""
     path = directory / name
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise _missing(path, error) from None
+    except UnicodeDecodeError:
+        raise ResultsError(f"{path}: is not UTF-8 text; restore the file or run the scenario again") from None
 
 
 def _missing(path: Path, error: OSError) -> ResultsError:

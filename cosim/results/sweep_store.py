@@ -40,7 +40,8 @@ class Sweep(msgspec.Struct, frozen=True):
 
     `keys`: the swept dotted paths, in the user's order. `seeds`: of run=0, run=1, ... at every point. `paired`: whether
     equal seeds give equal draws at every point, which is so where no step is executed. `shard`: "2/3" where the
-    directory holds a part of the points only. `scenario_hash`: of the file with its sweep section.
+    directory holds a part of the points only. `scenario_hash`: of the file with its sweep section, without
+    `sweep.time_limit` and the paths in `files`. `files`: by the key that names it, the SHA-256 of each file's content.
     """
 
     schema_version: int
@@ -51,6 +52,7 @@ class Sweep(msgspec.Struct, frozen=True):
     shard: str | None
     scenario_hash: str
     points: list[SweptPoint]
+    files: dict[str, str] = {}
 
 
 def run_directory(sweep_directory: Path, slug: str, number: int) -> Path:

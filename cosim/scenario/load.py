@@ -28,7 +28,7 @@ from cosim.scenario.override import apply_environment, apply_settings
 from cosim.scenario.section import Section
 from cosim.scenario.source import KeyPath, Source, dotted, literal, read
 
-_PROFILE_FILE = re.compile(r"\.(jsonl|ya?ml)(/[^/]+)?$")  # With a slice behind a hardware file.
+PROFILE_FILE = re.compile(r"\.(jsonl|ya?ml)(/[^/]+)?$")  # With a slice behind a hardware file.
 SCHEMA_FILE = Path(__file__).parent / "schema.json"
 
 
@@ -236,7 +236,7 @@ def _absolute_paths(scenario: Scenario, base: Path, source: Source) -> Scenario:
             if config.endswith(".json"):
                 engine["model"]["config"] = absolute(config, (*keys, "model", "config"))
         executor = engine.get("executor")
-        if executor is not None and _PROFILE_FILE.search(executor["profile"]):
+        if executor is not None and PROFILE_FILE.search(executor["profile"]):
             executor["profile"] = absolute(executor["profile"], (*keys, "executor", "profile"))
     problems += take_in(data["network"], absolute, source)
     access = data["network"]["access"]

@@ -22,6 +22,7 @@ from cosim.results.sweep_store import Sweep as StoredSweep
 from cosim.results.sweep_tables import write_tables
 from cosim.scenario.load import Loaded
 from cosim.sweep.base import Executor, Outcome, RunTask
+from cosim.sweep.compared import Compared, check_files, compared
 from cosim.sweep.directory import refuse_change, run_state
 from cosim.sweep.points import Placed, placed_points, sweep_of, swept_keys
 from cosim.sweep.progress import SweepProgress, Tally
@@ -57,9 +58,11 @@ def work_of(
     points = placed_points(loaded)
     if shard is not None:
         shard.check_holds_any(len(points))
+    now = compared(loaded)
     if earlier is None:
-        return _new(loaded, points, shard, runnable=runnable)
-    if earlier.scenario_hash != loaded.hash():
+        return _new(loaded, points, shard, now, runnable=runnable)
+    check_files(directory, earlier, now)
+    if earlier.scenario_hash != now.scenario_hash:
         raise refuse_change(directory, loaded.resolved_yaml())
     if shard is not None and str(shard) != earlier.shard:
         held = "the whole sweep" if earlier.shard is None else f"shard {earlier.shard}"
@@ -67,7 +70,7 @@ def work_of(
     return _rest(loaded, points, directory, earlier, runnable=runnable)
 
 
-def _new(loaded: Loaded, points: list[Placed], shard: Shard | None, *, runnable: bool) -> Work:
+def _new(loaded: Loaded, points: list[Placed], shard: Shard | None, now: Compared, *, runnable: bool) -> Work:
     """Every point is checked by every shard, and whether runs are paired is asked of all."""
     tasks: list[RunTask] = []
     swept: list[SweptPoint] = []
@@ -89,8 +92,9 @@ def _new(loaded: Loaded, points: list[Placed], shard: Shard | None, *, runnable:
         seeds=[loaded.scenario.seed + number for number in range(section.repeats)],
         paired=paired,
         shard=None if shard is None else str(shard),
-        scenario_hash=loaded.hash(),
+        scenario_hash=now.scenario_hash,
         points=swept,
+        files=now.files,
     )
     return Work(sweep, tasks, [], Tally(len(tasks), section.repeats), warnings.texts())
 
@@ -116,8 +120,9 @@ def _rest(loaded: Loaded, points: list[Placed], directory: Path, sweep: StoredSw
         warnings.add(resolved)
         runs = tasks_of(loaded, placed, resolved)
         if [run.scenario_hash for run in runs] != stored[placed.point.index].scenario_hashes:
-            what = f"the point {placed.point.slug} is another than in {directory}: a file that it names has changed"
-            raise ResultsError(f"{what}; put the file back, or choose another directory with -o")
+            what = f"the point {placed.point.slug} is another than in {directory}"
+            cause = "a file that it names lies elsewhere now, or cosim is another version"
+            raise ResultsError(f"{what}: {cause}; go on as it was begun, or choose another directory with -o")
         tasks += [run for run in runs if (placed.point.index, run.number) in reasons]
     again = [(task, why) for task in tasks if (why := reasons[task.point.index, task.number]) is not None]
     return Work(sweep, tasks, again, tally, warnings.texts())

@@ -98,6 +98,10 @@ def _check_one_sweep(parts: Sequence[_Part]) -> None:
     """Every part is of the first one's scenario, seeds and keys, and of as many shards."""
     first = parts[0]
     for part in parts[1:]:
+        for name, digest in part.sweep.files.items():
+            if first.sweep.files.get(name, digest) != digest:
+                both = f"{first.directory} and {part.directory}"
+                raise ResultsError(f"{name}: {both} were run with different files of this key; run one of them again")
         if part.sweep.scenario_hash != first.sweep.scenario_hash:
             raise ResultsError(
                 f"{first.directory} and {part.directory} are shards of different sweeps:\n{_difference(first, part)}"

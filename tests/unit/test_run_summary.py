@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from cosim.results.store import ResultsError
 from cosim.results.sweep_report import write_sweep_report
 from cosim.results.sweep_runs import read_runs
-from cosim.results.sweep_store import read_sweep, run_directory
+from cosim.results.sweep_store import SWEEP_SCENARIO, read_sweep, run_directory
 from cosim.results.sweep_tables import sweep_rows, write_tables
 from cosim.sweep.directory import run_state
 from tests.results_factory import S, ended
@@ -24,7 +25,9 @@ Damage = Callable[[dict[str, Any]], Any]
 def sweep(tmp_path: Path) -> Path:
     """Two points of one run."""
     points = {f"delay={delay}": {"network.paths.edge.delay": delay} for delay in ("1ms", "2ms")}
-    return write_sweep(tmp_path / "sweep", points, lambda values, seed: [ended("r-1", 0, S)], seeds=[1])
+    directory = write_sweep(tmp_path / "sweep", points, lambda values, seed: [ended("r-1", 0, S)], seeds=[1])
+    (directory / SWEEP_SCENARIO).write_text("duration: 10s\n")
+    return directory
 
 
 def set_at(*keys: Any, value: object) -> Damage:
@@ -70,3 +73,6 @@ def test_a_sweep_with_a_damaged_summary_has_its_tables_and_report(sweep: Path) -
     (run_directory(sweep, "delay=1ms", 0) / "summary.json").write_text('{"verdict": "VALID"}')
     write_tables(sweep)
     assert write_sweep_report(sweep).exists()
+    (sweep / SWEEP_SCENARIO).write_bytes(b"\xff")
+    with pytest.raises(ResultsError, match=r"sweep\.resolved\.yaml: is not UTF-8 text; restore the file"):
+        write_sweep_report(sweep)
