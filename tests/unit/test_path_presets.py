@@ -98,7 +98,7 @@ def test_a_resolved_path_is_whole_and_the_same(tmp_path: Path) -> None:
         second = again(tmp_path, first)
         assert second.scenario == first.scenario
         assert second.hash() == first.hash()
-        assert said(second) == said(first) == said(loaded(tmp_path, {"preset": name}))
+        assert said(second) == said(first)
         data = first.data()["network"]["paths"]["cloud"]
         assert data["preset"] == name
         assert data["delay"] != "0ns"
