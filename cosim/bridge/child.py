@@ -39,12 +39,13 @@ class Runtime:
     """A private (0700) directory for the sockets and temporary files of one run's children; removed by `close`.
 
     `peers` are those that were started and not stopped: `close` stops them, whoever else knows of them.
-    What runs that were killed left behind is removed at the next start.
+    What runs that were killed left behind is removed at the next start. `below_bytes`: length of the longest path of a
+    socket below it, for which the temporary folder may be too deep.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, below_bytes: int = 50) -> None:
         base = Path(tempfile.gettempdir())
-        if len(str(base)) > UNIX_PATH_LIMIT - 50:
+        if len(str(base)) > UNIX_PATH_LIMIT - below_bytes:
             base = Path("/tmp")
         _remove_abandoned(base)
         self.directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX, dir=base))

@@ -32,6 +32,8 @@ LOOK_INTERVAL_S = 0.5
 # A run may be at the machine that is lost next, too, through no fault of its own.
 MOST_TRIES = 3
 OBJECT_STORE_BYTES = 200 * 2**20
+# Below the temporary folder: cosim-XXXXXXXX/session_DATE_TIME_MICROSECONDS_PID/sockets/plasma_store.
+RAY_SOCKET_BYTES = 80
 
 
 class RayExecutor:
@@ -77,7 +79,7 @@ def _ray_module(*, own_cluster: bool) -> Any:
 def _connected(ray: Any, address: str | None, jobs: int | None) -> Iterator[None]:
     """Ray joined; a cluster of this machine for the time of the block where there is no address."""
     # The sockets of a cluster lie in its directory, and the path of a socket has 107 bytes at most.
-    runtime = Runtime()
+    runtime = Runtime(below_bytes=RAY_SOCKET_BYTES)
     own = {
         "num_cpus": jobs,
         "include_dashboard": False,
