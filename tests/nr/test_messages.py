@@ -88,9 +88,11 @@ def test_every_value_of_a_cell_gets_across(cpp: Cpp) -> None:
 
 def test_what_is_none_leaves_the_default(cpp: Cpp) -> None:
     link = Link(Direction(3, loss=0.5), Direction(4, rate_bps=7, jitter_ns=2, queue_bytes=9))
-    assert cpp.run(FILL, kind="Link", native="cosim.Link", value=msgspec.to_builtins(link)) == {
-        "uplink": {"delay_ns": 3, "rate_bps": 0, "jitter_ns": 0, "loss": 0.5, "queue_bytes": -1},
-        "downlink": {"delay_ns": 4, "rate_bps": 7, "jitter_ns": 2, "loss": 0.0, "queue_bytes": 9},
+    filled = cpp.run(FILL, kind="Link", native="cosim.Link", value=msgspec.to_builtins(link))
+    plain = ("delay_ns", "rate_bps", "jitter_ns", "jitter_shape", "loss", "queue_bytes")
+    assert {direction: [values[field] for field in plain] for direction, values in filled.items()} == {
+        "uplink": [3, 0, 0, 1.0, 0.5, -1],
+        "downlink": [4, 7, 2, 1.0, 0.0, 9],
     }
     flow = msgspec.to_builtins(Flow("stream"))
     assert cpp.run(FILL, kind="Flow", native="cosim.Flow", value=flow) == {
