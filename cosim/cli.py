@@ -303,7 +303,8 @@ def _load(path: Path, settings: list[str], environment: dict[str, str] | None = 
 def _execute(
     loaded: Loaded, directory: Path, *, force: bool, ui: Ui, json_: bool, replay_of: Path | None = None
 ) -> dict[str, Any]:
-    from cosim.results.terminal import Progress, choose_mode
+    from cosim.results.display import choose_mode
+    from cosim.results.terminal import Progress
     from cosim.run import RunFailedError, RunOptions, execute
 
     options = RunOptions(directory, force, tuple(sys.argv), replay_of)

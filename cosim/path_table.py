@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
 from cosim.path_basis import figure_row
+from cosim.results.terminal import wrapped
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.links import Path
 from cosim.scenario.path_presets import allowed, presets
@@ -29,7 +29,7 @@ def preset_lines(name: str | None = None) -> Iterator[str]:
         (figure.source, figure.date) for preset in presets().values() for figure in preset.figures.values()
     ):
         if source is not None:
-            yield from textwrap.wrap(f"source of {date}: {source}", WIDTH, subsequent_indent="  ")
+            yield from wrapped(f"source of {date}: {source}", width=WIDTH, others="  ")
     yield "`cosim paths NAME` shows all of one; network.paths.X: {preset: NAME}, with keys of your own beside it"
 
 
@@ -57,4 +57,4 @@ def _whole(name: str) -> Iterator[str]:
         rests = ", ".join(
             row[part] for part in ("kind", "percentile", "source", "date", "why") if row[part] is not None
         )
-        yield from textwrap.wrap(rests, WIDTH, initial_indent="    ", subsequent_indent="    ")
+        yield from wrapped(rests, width=WIDTH, first="    ", others="    ")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ from cosim.path_basis import path_basis
 from cosim.placement.base import PlacementError
 from cosim.profiled_plans import planned_engines
 from cosim.requirements import check_runnable
+from cosim.results.locked_directory import locked_directory
 from cosim.results.manifest import mapping
 from cosim.results.store import (
     FAILURE,
@@ -114,24 +113,13 @@ def _refuse_own_source(loaded: Loaded, options: RunOptions) -> None:
 @contextlib.contextmanager
 def _run_directory(directory: Path, *, force: bool) -> Iterator[None]:
     """An empty run directory that no other run writes into. Raises ResultsError if it cannot be had."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise ResultsError(f"{directory}: {error.strerror}; choose a directory that can be written with -o") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ResultsError(f"another run is writing into {directory}; choose another directory with -o") from error
+    with locked_directory(directory, "run"):
         try:
             _empty(directory, force=force)
         except OSError as error:
             what = f"{directory} cannot be emptied: {error.strerror} ({error.filename})"
             raise ResultsError(f"{what}; choose another with -o") from error
         yield
-    finally:
-        os.close(handle)
 
 
 def _empty(directory: Path, *, force: bool) -> None:

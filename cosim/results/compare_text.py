@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
 from cosim.results.compare import Comparison, PointComparison, Row
-from cosim.results.terminal import PLAIN_WIDTH, columns, number, percent
+from cosim.results.terminal import columns, number, percent, wrapped
 
 NAMED_KEYS = 12
 # Wider than other tables: the verdict, which comes last, is a sentence.
@@ -17,8 +16,8 @@ HEADER = ("tier", "figure", "A", "B", "unpaired", "verdict")
 def comparison_lines(comparison: Comparison) -> list[str]:
     """What was compared, what speaks against it, and a table for each pair of points."""
     lines = [f"A  {comparison.a}", f"B  {comparison.b}"]
-    for text in [*comparison.objections, *comparison.lacking]:
-        lines += _wrapped(f"- {text}")
+    # Not wrapped: they begin with a directory, however long, and one greps for what follows it.
+    lines += [f"  - {text}" for text in [*comparison.objections, *comparison.lacking]]
     for point in comparison.points:
         lines += ["", *_point_lines(point, named=len(comparison.points) > 1)]
     return lines
@@ -30,12 +29,12 @@ def _point_lines(point: PointComparison, *, named: bool) -> Iterator[str]:
         yield f"B  {point.b}"
     for difference in point.differs[:NAMED_KEYS]:
         a, b = ("(not there)" if value is None else value for value in (difference.a, difference.b))
-        yield from _wrapped(f"{difference.key}: {a} -> {b}")
+        yield from wrapped(f"{difference.key}: {a} -> {b}", first="  ", others="    ")
     if len(point.differs) > NAMED_KEYS:
         yield f"  and {len(point.differs) - NAMED_KEYS} more keys"
     if not point.differs:
         yield "  the scenarios are the same but for the seed"
-    yield from _wrapped(_pairing(point))
+    yield from wrapped(_pairing(point), first="  ", others="    ")
     yield from columns(HEADER, [_cells(row) for row in point.rows], TABLE_WIDTH)
 
 
@@ -59,7 +58,3 @@ def _cells(row: Row) -> tuple[str, ...]:
     if row.unpaired_low is not None and row.unpaired_high is not None:
         unpaired = f"[{number(scale * row.unpaired_low)}, {number(scale * row.unpaired_high)}]"
     return row.tier, figure, a, b, unpaired, row.verdict + left_out
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, PLAIN_WIDTH, initial_indent="  ", subsequent_indent="    ")

@@ -34,6 +34,10 @@ KINDS = {
 }
 
 
+# What a figure of a link rests on, the firmest first.
+LINK_KINDS = ("measured", "trace", "assumption", "scenario")
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """One thing that the numbers rest on; `kind` is a key of KINDS."""

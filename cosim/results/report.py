@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cosim.clock import NS_PER_MS, NS_PER_S
 from cosim.results import charts
@@ -24,6 +23,7 @@ from cosim.results.distribution import (
 from cosim.results.ground import KINDS
 from cosim.results.manifest import mapping
 from cosim.results.metrics import LATENCIES, RATES, STATISTICS
+from cosim.results.pages import template
 from cosim.results.parts import PARTS, contract_part, in_order, part_of
 from cosim.results.population import Population, populate
 from cosim.results.qualifiers import cell, headline
@@ -42,9 +42,6 @@ from cosim.results.store import (
 )
 from cosim.results.summary import load_scenario, summarise
 from cosim.results.timeline import SAMPLED, Timeline, timeline
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 TEMPLATE = "report.html.j2"
 SLOW_QUANTILE = 0.95
@@ -85,7 +82,7 @@ def render(directory: Path, summary: dict[str, Any] | None = None) -> str:
     population = populate(read_requests(directory), tiers, deadlines_ns.values())
     distributions = {name: observe(population, name) for name in tiers}
     slow_parts = _slow_parts(population, tiers)
-    return _template().render(
+    return template(TEMPLATE).render(
         summary=summary,
         headline=headline(tiers),
         steps={name: cell(tier) for name, tier in tiers.items()},
@@ -127,23 +124,6 @@ def render(directory: Path, summary: dict[str, Any] | None = None) -> str:
         ],
         children=json.dumps(manifest.get("children") or {}, indent=1, ensure_ascii=False),
     )
-
-
-@cache
-def _template() -> Template:
-    """The report's template; compiling it takes longer than filling it in."""
-    # jinja2 is needed by nothing else of a run.
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("cosim.results"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters.update(num=_number, pct=_percent, thousands=_thousands)
-    return environment.get_template(TEMPLATE)
 
 
 def loop_text(loop: dict[str, str]) -> str:
@@ -314,15 +294,3 @@ def _unusual(parts: list[Excess] | None) -> str:
 
 def _links(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     return list(manifest.get("links") or [])
-
-
-def _number(value: float | None, digits: int = 1) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _percent(value: float | None, digits: int = 1) -> str:
-    return "-" if value is None else f"{value:.{digits}%}"
-
-
-def _thousands(value: float | None) -> str:
-    return "-" if value is None else f"{value:,}".replace(",", "\u202f")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from cosim.results.charts import TICK_LETTER_WIDTH, shorten, ticks
-from cosim.scenario.units import BPS_PER_UNIT, BYTES_PER_UNIT, HERTZ_PER_UNIT, HZ_PER_UNIT, NS_PER_UNIT, RATIO_PER_UNIT
+from cosim.scenario.units import quantity, units_beside
 
 Kind = Literal["linear", "log", "category"]
 
@@ -24,20 +23,6 @@ OWN_TICKS, TICK_GAP = 10, 8
 LOG_FROM, LOG_GAIN = 10.0, 1.5
 # Room left of the least positive value for a zero on a log axis, as a share of the axis.
 ZERO_ROOM = 0.2
-
-_QUANTITY = re.compile(r"\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*([^0-9\s]*)\s*")
-_FAMILIES: tuple[dict[str, Any], ...] = (
-    NS_PER_UNIT,
-    BPS_PER_UNIT,
-    BYTES_PER_UNIT,
-    HZ_PER_UNIT,
-    HERTZ_PER_UNIT,
-    RATIO_PER_UNIT,
-    {"dB": 1},
-    {"dBm": 1},
-    {"m": 1},
-    {"m/s": 1, "km/h": Decimal(10) / 36},
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +86,8 @@ def axis_of(key: str, values: Iterable[Any]) -> Axis:
         distinct.setdefault(_identity(value), value)
     quantities = [_quantity(value) for value in distinct.values()]
     numeric = [found for found in quantities if found is not None]
-    family = _common_family([unit for number, unit in numeric if number or unit])
-    if not numeric or len(numeric) < len(quantities) or family is None:
+    sizes = _common_units([unit for number, unit in numeric if number or unit])
+    if not numeric or len(numeric) < len(quantities) or sizes is None:
         texts = tuple(text_of(value) for value in distinct.values())
         places: dict[object, int] = {}
         for value in distinct:
@@ -110,7 +95,7 @@ def axis_of(key: str, values: Iterable[Any]) -> Axis:
         return Axis(key, "category", "", texts, (), _even(len(texts)), places)
     unit = Counter(unit for number, unit in numeric if number or unit).most_common(1)
     name = unit[0][0] if unit else ""
-    scaled = [number * Decimal(family[of] if number else 1) / Decimal(family[name]) for number, of in numeric]
+    scaled = [number * (sizes[of] if number else 1) / sizes[name] for number, of in numeric]
     by_number: dict[Decimal, str] = {}
     for number, value in zip(scaled, distinct.values(), strict=True):
         by_number.setdefault(number, text_of(value))
@@ -162,13 +147,13 @@ def _quantity(value: Any) -> tuple[Decimal, str] | None:
     """A value's number and unit, or None if it is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
-    match = _QUANTITY.fullmatch(str(value))
-    return None if match is None else (Decimal(match[1]), match[2])
+    return quantity(str(value))
 
 
-def _common_family(units: Sequence[str]) -> dict[str, Any] | None:
-    """The units among which all of these are; a zero needs none."""
-    return next((family for family in _FAMILIES if all(unit in family for unit in units)), None)
+def _common_units(units: Sequence[str]) -> dict[str, Decimal] | None:
+    """The units among which all of these are, with their sizes; a zero needs none."""
+    common = units_beside(units[0] if units else "")
+    return common if all(unit in common for unit in units) else None
 
 
 def _scale(numbers: tuple[float, ...]) -> tuple[Kind, tuple[float, ...]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from cosim.results.pages import template
 from cosim.results.report import loop_text
 from cosim.results.store import FAILURE, REPORT, write_atomic
 from cosim.results.sweep_axes import Axis
@@ -42,8 +43,6 @@ def write_sweep_report(sweep_directory: Path) -> Path:
 
 def render(directory: Path) -> str:
     """The report as HTML."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     sweep = read_sweep(directory)
     rows = point_rows(sweep_rows(directory, sweep))
     runs: dict[int, list[Run]] = {}
@@ -52,17 +51,9 @@ def render(directory: Path) -> str:
     every = [run for found in runs.values() for run in found]
     points = points_of(sweep, rows)
     axes = all_axes(sweep)
-    environment = Environment(
-        loader=PackageLoader("cosim.results"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters.update(thousands=lambda value: f"{value:,}".replace(",", "\u202f"))
     reasons = list(_reasons(sweep, every))
     intervals = f"of a hit rate: {interval_text(points.runs)} Of a latency: {latency_interval_text(points.runs)}"
-    return environment.get_template(TEMPLATE).render(
+    return template(TEMPLATE).render(
         sweep=sweep,
         states={state: sum(run.state == state for run in every) for state in STATES},
         total=len(every),

@@ -12,6 +12,7 @@ import msgspec
 from pydantic import TypeAdapter
 
 from cosim.clock import NS_PER_S
+from cosim.results.ground import LINK_KINDS
 from cosim.results.manifest import mapping
 from cosim.results.qualifiers import headline
 from cosim.results.store import FAILURE, REPORT
@@ -22,7 +23,6 @@ from cosim.scenario.units import Duration
 State = Literal["VALID", "INVALID", "failed", "missing"]
 STATES: tuple[State, ...] = ("VALID", "INVALID", "failed", "missing")
 
-LINK_KINDS = ("measured", "trace", "assumption", "scenario")
 _VARYING = re.compile(r"[-+]?\d[\d.,]*")
 
 

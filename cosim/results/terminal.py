@@ -2,103 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import textwrap
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from cosim.clock import NS_PER_S, monotonic_s
+from cosim.clock import NS_PER_S
+from cosim.results.display import Display, Mode
+from cosim.results.ground import LINK_KINDS
 from cosim.results.qualifiers import cell, headline
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.live import Live
+    from rich.console import Console
 
-Mode = Literal["rich", "plain", "none"]
-
-RICH_INTERVAL_S = 0.2
-PLAIN_INTERVAL_S = 5.0
 PLAIN_WIDTH = 100
 LARGEST_PARTS = 4
 
 
-def choose_mode(ui: str, stream: TextIO | None = None) -> Mode:
-    """The mode that `--ui` means: `auto` is `rich` on a terminal and `plain` elsewhere."""
-    if ui == "none":
-        return "none"
-    if ui == "auto":
-        ui = "rich" if (stream or sys.stderr).isatty() else "plain"
-    return "rich" if ui == "rich" else "plain"
-
-
 class Progress:
-    """Shows how far a run is; writes to stderr unless a stream is given.
-
-    `update` may be called for every event: it reads the monotonic clock and returns unless the last display is
-    RICH_INTERVAL_S (`rich`) or PLAIN_INTERVAL_S (`plain`) old.
-    """
+    """Shows how far a run is."""
 
     def __init__(self, mode: Mode, duration_ns: int, stream: TextIO | None = None) -> None:
-        self._mode: Mode = mode
+        self._display = Display(mode, stream)
         self._duration_ns = duration_ns
-        self._stream = stream or sys.stderr
-        self._interval_s = RICH_INTERVAL_S if mode == "rich" else PLAIN_INTERVAL_S
-        self._started_s = self._shown_s = monotonic_s()
-        self._live: Live | None = None
-        if mode == "rich":
-            from rich.console import Console
-            from rich.live import Live
-
-            # No refresh thread: a display drawn beside a measured step would take part in the measurement.
-            self._live = Live(console=Console(file=self._stream), auto_refresh=False, transient=True)
-            with self._unless_broken():
-                self._live.start()
 
     def update(self, now_ns: int, issued: int, ended: int, by_tier: dict[str, tuple[int, int]]) -> None:
-        """Report virtual time and requests; `by_tier` holds (issued, ended) of each tier."""
-        if self._mode == "none":
+        """Report virtual time and requests; `by_tier` holds (issued, ended) of each tier. For every event."""
+        wall_s = self._display.due_s()
+        if wall_s is None:
             return
-        shown_s = monotonic_s()
-        if shown_s - self._shown_s < self._interval_s:
-            return
-        self._shown_s = shown_s
-        with self._unless_broken():
-            self._show(now_ns, issued, ended, by_tier, shown_s - self._started_s)
+        share = min(now_ns / self._duration_ns, 1.0) if self._duration_ns > 0 else 1.0
+        text = f"{now_ns / NS_PER_S:8.1f} s of {self._duration_ns / NS_PER_S:.0f} s virtual ({share:4.0%}), "
+        text += f"{wall_s:.0f} s wall, {ended}/{issued} requests ended"
+        self._display.show(share, text, ", ".join(f"{name} {done}/{sent}" for name, (sent, done) in by_tier.items()))
 
     def close(self) -> None:
         """Take the display away; a second call does nothing."""
-        if self._live is not None:
-            with self._unless_broken():
-                self._live.stop()
-            self._live = None
-        self._mode = "none"
-
-    @contextlib.contextmanager
-    def _unless_broken(self) -> Iterator[None]:
-        """A run goes on when nobody can read how far it is."""
-        try:
-            yield
-        except OSError:
-            self._mode = "none"
-
-    def _show(self, now_ns: int, issued: int, ended: int, by_tier: dict[str, tuple[int, int]], wall_s: float) -> None:
-        share = min(now_ns / self._duration_ns, 1.0) if self._duration_ns > 0 else 1.0
-        head = f"{now_ns / NS_PER_S:8.1f} s of {self._duration_ns / NS_PER_S:.0f} s virtual ({share:4.0%}), "
-        head += f"{wall_s:.0f} s wall, {ended}/{issued} requests ended"
-        tiers = ", ".join(f"{name} {done}/{sent}" for name, (sent, done) in by_tier.items())
-        if self._live is None:
-            self._stream.write(head + (f" [{tiers}]" if tiers else "") + "\n")
-            self._stream.flush()
-            return
-        from rich.console import Group
-        from rich.progress_bar import ProgressBar
-        from rich.text import Text
-
-        lines: list[RenderableType] = [ProgressBar(total=1.0, completed=share, width=60), Text(head)]
-        if tiers:
-            lines.append(Text("ended/issued  " + tiers))
-        self._live.update(Group(*lines), refresh=True)
+        self._display.close()
 
 
 def print_summary(summary: dict[str, Any], console: Console | None = None) -> None:
@@ -121,11 +59,11 @@ def plain_lines(summary: dict[str, Any]) -> list[str]:
     """A summary as lines of text."""
     lines = [_head(summary)]
     for reason in summary["reasons"]:
-        lines += textwrap.wrap(f"- {reason}", PLAIN_WIDTH, initial_indent="  ", subsequent_indent="    ")
+        lines += wrapped(f"- {reason}", first="  ", others="    ")
     for text in summary["qualifiers"]:
-        lines += textwrap.wrap(text, PLAIN_WIDTH, initial_indent="  ", subsequent_indent="    ")
+        lines += wrapped(text, first="  ", others="    ")
     for text in (_basis(summary), steadiness(summary), path_words(summary)):
-        lines += textwrap.wrap(text, PLAIN_WIDTH)
+        lines += wrapped(text)
     for title, header, rows in (
         ("SLA, by e2el from the scheduled time", SLA_HEADER, sla_cells(summary)),
         ("Latency of ok requests, ms", LATENCY_HEADER, latency_cells(summary)),
@@ -135,8 +73,15 @@ def plain_lines(summary: dict[str, Any]) -> list[str]:
     width = max((len(name) for name in summary["tiers"]), default=0)
     for name, tier in summary["tiers"].items():
         text = f"{name:<{width}}  {largest_parts(tier)}"
-        lines += textwrap.wrap(text, PLAIN_WIDTH, initial_indent="  ", subsequent_indent=" " * (width + 4))
+        lines += wrapped(text, first="  ", others=" " * (width + 4))
     return lines
+
+
+def wrapped(text: str, *, width: int = PLAIN_WIDTH, first: str = "", others: str = "") -> list[str]:
+    """Text as lines of at most `width` columns, but for words that are longer: a path is not broken."""
+    return textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
+    )
 
 
 SLA_HEADER = ("tier", "class", "deadline", "hit rate", "95 % Wilson", "n", "cancelled")
@@ -144,7 +89,6 @@ LATENCY_HEADER = (
     *("tier", "n", "ok", "ttft p50", "ttft p95", "tpot p50", "e2el p50", "e2el p95"),
     *("sharing", "scale", "steps"),
 )
-PATH_KINDS = ("measured", "trace", "assumption", "scenario")
 LEFT = ("tier", "class", "sharing", "steps", "parts", "figure", "verdict")
 
 
@@ -214,7 +158,7 @@ def path_words(summary: dict[str, Any]) -> str:
     """Which links rest on a preset or a trace, and what of them is an assumption; empty if none does."""
     texts = []
     for name, link in summary["paths"].items():
-        kinds = {kind: [row["key"] for row in link["figures"] if row["kind"] == kind] for kind in PATH_KINDS}
+        kinds = {kind: [row["key"] for row in link["figures"] if row["kind"] == kind] for kind in LINK_KINDS}
         if link["preset"] or kinds["trace"]:
             rests = "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in kinds.items() if keys)
             texts.append(f"{name} {link['preset'] or 'trace'} ({rests})")

@@ -31,6 +31,15 @@ _KINDS: list[Mapping[str, Any]] = [
 ]
 
 
+def quantity(text: str) -> tuple[Decimal, str] | None:
+    """Number and unit of a text, whatever the unit is; None if it has not that form or no Decimal is as large."""
+    match = _QUANTITY.fullmatch(text)
+    try:
+        return None if match is None else (Decimal(match[1]), match[2])
+    except DecimalException:
+        return None
+
+
 def units_beside(unit: str) -> dict[str, Decimal]:
     """All units of the kind that a unit is of, with their sizes in the base unit; empty for what is no unit."""
     found = next((units for units in _KINDS if unit in units), {})
@@ -71,14 +80,15 @@ class _Quantity:
             raise self._error(f"{value!r} is not a {self._what}")
         if not isinstance(value, str) and not (value == 0 and "" in self._units):
             raise self._error(self._bare(value))
-        match = _QUANTITY.fullmatch(str(value))
-        if match is None:
-            raise self._error(f"{value!r} is not a {self._what}")
-        unit = match[2]
+        found = quantity(str(value))
+        if found is None:
+            has_form = _QUANTITY.fullmatch(str(value)) is not None
+            raise self._error(f"{value!r} is {'out of range' if has_form else f'not a {self._what}'}")
+        number, unit = found
         if unit not in self._units:
             raise self._error(self._bare(value) if not unit else f"{value!r} has no unit of a {self._what}")
         try:
-            parsed: Decimal = Decimal(match[1]) * self._units[unit]
+            parsed: Decimal = number * self._units[unit]
         except DecimalException:
             raise self._error(f"{value!r} is out of range") from None
         if self._signed and parsed < -self._most:

@@ -16,12 +16,12 @@ from cosim.results.summary import load_scenario
 from cosim.results.sweep_store import CAPACITY, SWEEP_SCENARIO, SweptPoint, read_run_summary, read_sweep, run_directory
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.load import Loaded
-from cosim.scenario.units import units_beside
+from cosim.scenario.units import quantity, units_beside
 from cosim.sweep.base import Executor
 from cosim.sweep.bracket import Bracket
 from cosim.sweep.directory import refuse_change, run_state, write_sweep
 from cosim.sweep.driver import SweepFailedError, Work, carry_out_sweep, work_of
-from cosim.sweep.loads import Load, quantity
+from cosim.sweep.loads import Load
 from cosim.sweep.progress import SweepProgress, Tally
 
 SCHEMA_VERSION = 1

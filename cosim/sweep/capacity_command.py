@@ -41,12 +41,13 @@ def capacity(
     json_: Annotated[bool, typer.Option("--json", help="Print capacity.json to stdout at the end.")] = False,
 ) -> None:
     """Find the largest load whose hit rate, by the lower end of its interval over seeds, still meets a target."""
-    from cosim.results.terminal import choose_mode
+    from cosim.results.display import choose_mode
+    from cosim.results.locked_directory import locked_directory
     from cosim.scenario.errors import Problem, ScenarioError
     from cosim.scenario.load import Loaded, load
     from cosim.sweep.capacity import begin, question, refuse_other, search, write_capacity
     from cosim.sweep.command import tell
-    from cosim.sweep.directory import earlier_sweep, empty, locked
+    from cosim.sweep.directory import earlier_sweep, empty
     from cosim.sweep.driver import make_tables
     from cosim.sweep.local import LocalExecutor
     from cosim.sweep.progress import SweepProgress
@@ -78,7 +79,7 @@ def capacity(
 
     name = load_sweep({"kind": "list", "points": [{vary: asked.load.written(asked.bracket.low)}]}).scenario.name
     directory = output or Path("results") / f"{name}-capacity"
-    with locked(directory), LocalExecutor(jobs or len(os.sched_getaffinity(0))) as executor:
+    with locked_directory(directory, "sweep"), LocalExecutor(jobs or len(os.sched_getaffinity(0))) as executor:
         if earlier_sweep(directory, resume=resume, force=force) is None:
             empty(directory)
             begin(directory, asked)

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from cosim.results.display import choose_mode
+from cosim.results.locked_directory import locked_directory
 from cosim.results.store import REPORT
-from cosim.results.terminal import choose_mode
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.load import Loaded
 from cosim.sweep.base import Executor, Outcome
 from cosim.sweep.closing import closing_lines
-from cosim.sweep.directory import earlier_sweep, empty, locked, write_sweep
+from cosim.sweep.directory import earlier_sweep, empty, write_sweep
 from cosim.sweep.driver import MADE, OnFailure, SweepFailedError, Work, carry_out_sweep, make_tables, work_of
 from cosim.sweep.local import LocalExecutor
 from cosim.sweep.points import MOST_RUNS, count, placed_points, sweep_of
@@ -64,7 +65,7 @@ def sweep(loaded: Loaded, options: SweepOptions) -> int:
             print(f"{task.directory}  seed {task.seed}")
         return 0
     executor = _executor(options)
-    with locked(options.directory):
+    with locked_directory(options.directory, "sweep"):
         earlier = earlier_sweep(options.directory, resume=options.resume, force=options.force)
         work = work_of(loaded, options.directory, earlier, runnable=True, shard=options.shard)
         _say_work(work, loaded)

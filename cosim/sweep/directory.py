@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import fcntl
-import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,25 +42,6 @@ class _Hash(msgspec.Struct):
 class _Failure(msgspec.Struct):
     status: str = "failed"
     text: str = ""
-
-
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """A directory into which no other sweep writes. Raises ResultsError if it cannot be had."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise ResultsError(f"{directory}: {error.strerror}; choose a directory that can be written with -o") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            what = f"another sweep is writing into {directory}"
-            raise ResultsError(f"{what}; wait until it ends, or choose another directory with -o") from error
-        yield
-    finally:
-        os.close(handle)
 
 
 def earlier_sweep(directory: Path, *, resume: bool, force: bool) -> Sweep | None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from cosim.scenario.errors import Problem, ScenarioError
-from cosim.scenario.units import units_beside
+from cosim.scenario.units import quantity, units_beside
 
-_QUANTITY = re.compile(r"\s*([0-9.]+)\s*(\D*)")
+MOST_LOAD = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +33,6 @@ class Load:
             units = units_beside(self.unit)
             size = units.get(unit, Decimal(unit == "")) / (units[self.unit] if unit in units else 1)
             allowed = f"a number above 0, such as 2{self.unit} (units: {', '.join(filter(None, units))})"
-        if value * size <= 0:
+        if not 0 < value * size <= MOST_LOAD:
             raise ScenarioError([Problem(flag, None, "", f"{text!r} is no load", allowed)])
         return float(value * size)
-
-
-def quantity(text: str) -> tuple[Decimal, str] | None:
-    """Number and unit of a text; None if it has not that form."""
-    match = _QUANTITY.fullmatch(text)
-    try:
-        return (Decimal(match[1]), match[2].strip()) if match else None
-    except InvalidOperation:
-        return None

@@ -15,10 +15,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from cosim.results.locked_directory import locked_directory
 from cosim.results.store import MANIFEST, REQUESTS, ResultsError
 from cosim.results.sweep_store import POINTS, SWEEP, SWEEP_SCENARIO, Sweep, SweptPoint, read_sweep, run_directory
 from cosim.scenario.errors import ScenarioError
-from cosim.sweep.directory import LONGEST_DIFF, locked, run_state, write_sweep
+from cosim.sweep.directory import LONGEST_DIFF, run_state, write_sweep
 from cosim.sweep.driver import MADE, make_tables
 from cosim.sweep.progress import Tally
 from cosim.sweep.shard import Shard, parse_shard
@@ -57,7 +58,7 @@ def merge(directories: Sequence[Path], out: Path, *, partial: bool) -> Merged:
         parts = [_read(directory, out) for directory in directories]
         _check_once(directories)
         for part in parts:
-            held.enter_context(locked(part.directory))
+            held.enter_context(locked_directory(part.directory, "sweep"))
         return _merge(parts, out, partial=partial)
 
 
@@ -183,7 +184,7 @@ def _staged(out: Path) -> Iterator[Path]:
     if foreign or staging.is_symlink():
         what = f"{staging} is in the way and no merge made it" + (f": it holds {foreign[0]}" if foreign else "")
         raise ResultsError(f"{what}; move it, or choose another directory with -o")
-    with locked(staging):
+    with locked_directory(staging, "sweep"):
         try:
             _empty(staging)
             yield staging

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from cosim.results.locked_directory import locked_directory
 from cosim.results.store import ResultsError
 from cosim.results.sweep_store import read_sweep
 from cosim.scenario.load import load
 from cosim.sweep import command
-from cosim.sweep.directory import locked
 from cosim.sweep.driver import work_of
 from cosim.sweep.merge import Merged, merge
 from cosim.sweep.shard import parse_shard
@@ -192,7 +192,10 @@ def test_what_makes_no_sweep_is_refused(folder: Path, parts: list[str], out: str
 
 
 def test_a_shard_that_is_under_way_is_refused(folder: Path, tmp_path: Path) -> None:
-    with locked(folder / "two"), pytest.raises(ResultsError, match=r"another sweep is writing into .*two"):
+    with (
+        locked_directory(folder / "two", "sweep"),
+        pytest.raises(ResultsError, match=r"another sweep is writing into .*two"),
+    ):
         merged([folder / "one", folder / "two"], tmp_path / "out")
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cosim.results import terminal
+from cosim.results import display, terminal
+from cosim.results.display import choose_mode
 from cosim.results.summary import summarise
-from cosim.results.terminal import Progress, choose_mode, plain_lines, print_summary
+from cosim.results.terminal import Progress, plain_lines, print_summary
 from tests.results_factory import S, made_up_run, request, write_run
 
 
@@ -48,7 +49,7 @@ def test_reasons_and_undefined_numbers(tmp_path: Path) -> None:
 
 def test_progress_limits_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 100.0
-    monkeypatch.setattr(terminal, "monotonic_s", lambda: now_s)
+    monkeypatch.setattr(display, "monotonic_s", lambda: now_s)
     stream = io.StringIO()
     progress = Progress("plain", 60 * S, stream)
     for step in range(100):
@@ -63,7 +64,7 @@ def test_progress_limits_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_progress_after_the_last_arrival_stays_at_100_percent(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
-    monkeypatch.setattr(terminal, "monotonic_s", lambda: now_s)
+    monkeypatch.setattr(display, "monotonic_s", lambda: now_s)
     stream = io.StringIO()
     progress = Progress("plain", 60 * S, stream)
     now_s = 9.0
@@ -74,7 +75,7 @@ def test_progress_after_the_last_arrival_stays_at_100_percent(monkeypatch: pytes
 
 def test_rich_progress_and_none(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
-    monkeypatch.setattr(terminal, "monotonic_s", lambda: now_s)
+    monkeypatch.setattr(display, "monotonic_s", lambda: now_s)
     shown, silent = io.StringIO(), io.StringIO()
     for progress, stream in ((Progress("rich", 60 * S, shown), shown), (Progress("none", 60 * S, silent), silent)):
         now_s += 1.0
