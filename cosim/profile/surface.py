@@ -37,7 +37,8 @@ class Surface:
 
     A measured shape has its own samples. Another's median: a trend of the features' terms with weights that are not
     negative, fitted to relative errors (Lawson and Hanson 1974, NNLS), times a correction, the log of which is kriged
-    over the logs of the features. Its spread: the quantile functions of the nearest measured shapes, relative to their
+    over the logs of the features; `grouped` ones with the same first feature have something in common that their
+    neighbours have not. Its spread: the quantile functions of the nearest measured shapes, relative to their
     medians, weighted by samples over distance and read at the same draw. What is not measured is in whole GRAIN_NS.
 
     Inside: each feature is between measured ones, and what the features cost together, by the trend, between what it is
@@ -48,7 +49,12 @@ class Surface:
     """
 
     def __init__(
-        self, shapes: Sequence[Shape], samples: Sequence[Sequence[int]], terms: Callable[[Shape], Sequence[float]]
+        self,
+        shapes: Sequence[Shape],
+        samples: Sequence[Sequence[int]],
+        terms: Callable[[Shape], Sequence[float]],
+        *,
+        grouped: bool = False,
     ) -> None:
         merged: dict[Shape, list[int]] = {}
         for shape, values in zip(shapes, samples, strict=True):
@@ -58,6 +64,7 @@ class Surface:
         self.shapes = np.array(list(merged), dtype=np.float64)
         self._own = {shape: index for index, shape in enumerate(merged)}
         self._terms = terms
+        self._groups = self.shapes[:, 0] if grouped else np.zeros(len(self.shapes))
         self._relative = [(values / median).tolist() for values, median in zip(self.samples, self.medians, strict=True)]
         positive = np.where(self.shapes > 0, self.shapes, np.inf).min(axis=0)
         self._scale: list[float] = np.where(np.isfinite(positive), positive, 1.0).tolist()
@@ -112,7 +119,7 @@ class Surface:
         )
 
     def _median(self, shape: Shape, distances: Vector) -> float:
-        return self._trend_at(shape) * math.exp(self._correction.at(distances))
+        return self._trend_at(shape) * math.exp(self._correction.at(distances, shape[0]))
 
     def _trend_at(self, shape: Shape) -> float:
         return max(math.fsum(map(operator.mul, self._terms(shape), self._trend)), self._least)
@@ -128,7 +135,7 @@ class Surface:
 
     def _fit_correction(self, trend: Vector) -> Kriging:
         errors = np.array([_standard_error(values) for values in self.samples])
-        return Kriging(self._points, np.log(self.medians / trend), errors)
+        return Kriging(self._points, self._groups, np.log(self.medians / trend), errors)
 
 
 def _standard_error(samples: Vector) -> float:

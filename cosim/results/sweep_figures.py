@@ -75,8 +75,8 @@ def interval_text(runs: int) -> str:
     if runs == 1:
         return f"{LEVEL} Wilson inside the one run. Wilson: independent requests assumed."
     return (
-        f"{LEVEL} Student t across {runs} seeds; where all runs of a point have the same rate, Wilson over all their "
-        "requests. Wilson: independent requests assumed."
+        f"{LEVEL} Student t across {runs} seeds; where all runs of a point have the same rate, or one run alone came "
+        "to its end, Wilson over its requests. Wilson: independent requests assumed."
     )
 
 
@@ -84,7 +84,7 @@ def latency_interval_text(runs: int) -> str:
     """How the intervals of latencies are made, to be said after `Interval:`."""
     if runs == 1:
         return "none, for across seeds none can be had from one run."
-    return f"{LEVEL} Student t across {runs} seeds."
+    return f"{LEVEL} Student t across {runs} seeds; none where one run alone came to its end."
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from cosim.results.capacity_text import HEADER, answer_lines, asked_text, curve_rows, read_answer
 from cosim.results.pages import template
 from cosim.results.report import loop_text
 from cosim.results.store import FAILURE, REPORT, write_atomic
@@ -70,6 +71,7 @@ def render(directory: Path) -> str:
         paths=_paths(every),
         counted=counts_text(rows, points.runs) + "; warm-up is left out, error, timeout and rejected are misses",
         intervals=intervals,
+        capacity=_capacity(directory),
         curves=curve_sections(points),
         heat=heat_charts(points),
         pareto=_pareto(sweep, points, runs),
@@ -83,6 +85,18 @@ def render(directory: Path) -> str:
         scenario_name=SWEEP_SCENARIO,
         scenario=_scenario(directory),
     )
+
+
+def _capacity(directory: Path) -> dict[str, Any] | None:
+    content = read_answer(directory)
+    if content is None:
+        return None
+    return {
+        "asked": asked_text(content),
+        "answer": list(answer_lines(content)),
+        "header": HEADER,
+        "rows": curve_rows(content),
+    }
 
 
 def _scenario(directory: Path) -> str:

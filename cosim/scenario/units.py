@@ -34,8 +34,8 @@ _KINDS: list[Mapping[str, Any]] = [
 def quantity(text: str) -> tuple[Decimal, str] | None:
     """Number and unit of a text, whatever the unit is; None if it has not that form or no Decimal is as large."""
     match = _QUANTITY.fullmatch(text)
-    try:
-        return None if match is None else (Decimal(match[1]), match[2])
+    try:  # The sign has the number checked against the context's range.
+        return None if match is None else (+Decimal(match[1]), match[2])
     except DecimalException:
         return None
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
-    from cosim.sweep.capacity import Question
+    pass
 
 
 def capacity(
@@ -98,40 +99,20 @@ def capacity(
     if json_:
         print(json.dumps(content, indent=1))
     else:
-        for line in _lines(asked, content):
+        for line in _lines(content):
             print(line)
     if content["invalid"]:
         raise typer.Exit(4)
 
 
-def _lines(asked: Question, content: dict[str, Any]) -> list[str]:
+def _lines(content: dict[str, Any]) -> Iterator[str]:
     """The curve as a table, then the answer."""
-    head = f"{asked.vary:>24}  runs     n  hit rate   95 % interval  requests/s  mean e2el ms"
-    rows = [
-        f"{row['load']!s:>24}  {row['runs']:>4}  {row['n']:>4}  {row['sla_hit_rate']:>8.1%}"
-        f"   {_share(row['low']):>5} to {_share(row['high']):<6}  {row['request_throughput']:>9.2f}"
-        f"  {'-' if row['mean_e2el_ms'] is None else format(row['mean_e2el_ms'], '.1f'):>12}"
-        for row in content["curve"]
-    ]
-    what = f"{asked.target:.1%} of the requests of tier {asked.tier} within the deadline of {asked.sla_class}"
-    lines = [f"service capacity: the largest {asked.vary} with {what}", "", head, *rows, ""]
-    low, high = content["capacity_low"], content["capacity_high"]
-    if content["capacity"] is None:
-        lines.append(f"no load from {content['searched'][0]} on meets it: --from goes lower; where the interval")
-        lines.append("reaches the target, more requests (`duration`, --num-runs) would tell")
-    elif content["beyond"]:
-        lines.append(f"capacity: at least {content['capacity']}, the largest that was tried; --to goes further")
-    else:
-        ends = f"{'below the range' if low is None else low} to {'not bounded' if high is None else high}"
-        lines.append(f"capacity: {content['capacity']}; a search with other seeds is expected to end within {ends}")
-    if content["knee"] is not None:
-        lines.append(f"knee (largest throughput / latency): {content['knee']}")
-    if content["met_above"]:
-        lines.append(f"not a descent: {', '.join(map(str, content['met_above']))} meet it too")
-    lines += [f"INVALID: {reason}" for reason in content["invalid"]]
-    lines += [f"not counted, since it does not decide: {reason}" for reason in content["invalid_elsewhere"]]
-    return lines
+    from cosim.results.capacity_text import HEADER, answer_lines, asked_text, curve_rows
+    from cosim.results.terminal import columns, wrapped
 
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
+    yield from wrapped(f"service capacity: {asked_text(content)}")
+    yield ""
+    yield from columns(HEADER, curve_rows(content))
+    yield ""
+    for line in answer_lines(content):
+        yield from wrapped(line, others="  ")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from cosim.results.store import ResultsError
+from cosim.results.sweep_report import render
 from cosim.results.sweep_store import read_sweep
 from tests.lockstep import chat, scenario
 from tests.sweeps import made_sweep
@@ -38,14 +43,14 @@ ASKED = ("--vary", "clients.0.count", "--class", "premium", "--to", "16", "--num
 
 
 @pytest.fixture(scope="module")
-def found(file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
+def found(file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     directory: Path = tmp_path_factory.mktemp("found") / "out"
     ended = run(file, *ASKED, "-o", directory, "--json")
     assert ended.returncode == 0, ended.stderr
     return directory, json.loads(ended.stdout)
 
 
-def test_it_finds_the_largest_load_that_meets_the_target(found: tuple[Path, dict[str, object]]) -> None:
+def test_it_finds_the_largest_load_that_meets_the_target(found: tuple[Path, dict[str, Any]]) -> None:
     directory, content = found
     assert content == json.loads((directory / "capacity.json").read_text())
     capacity, low, high = (content[key] for key in ("capacity", "capacity_low", "capacity_high"))
@@ -54,30 +59,48 @@ def test_it_finds_the_largest_load_that_meets_the_target(found: tuple[Path, dict
     assert isinstance(high, int)
     assert 1 <= capacity < 16
     assert low < capacity < high
-    curve = {row["load"]: row for row in content["curve"]}  # type: ignore[attr-defined]
+    curve = {row["load"]: row for row in content["curve"]}
     assert curve[capacity]["low"] >= 0.95
     assert curve[capacity + 1]["low"] < 0.95
     assert max(row["hits"] / row["n"] for load, row in curve.items() if load >= high + 1) < 0.95
 
 
-def test_its_directory_is_a_sweep_over_the_load(found: tuple[Path, dict[str, object]]) -> None:
+def test_its_directory_is_a_sweep_over_the_load(found: tuple[Path, dict[str, Any]]) -> None:
     directory, content = found
     sweep = read_sweep(directory)
     assert sweep.keys == ["clients.0.count"]
     assert sorted(point.values["clients.0.count"] for point in sweep.points) == [
-        row["load"]
-        for row in content["curve"]  # type: ignore[attr-defined]
+        row["load"] for row in content["curve"]
     ]
     assert (directory / "summary.csv").is_file()
 
 
-def test_resumed_it_repeats_no_run_and_says_the_same(found: tuple[Path, dict[str, object]], file: Path) -> None:
+def test_resumed_it_repeats_no_run_and_says_the_same(found: tuple[Path, dict[str, Any]], file: Path) -> None:
     directory, content = found
     manifests = {path: path.stat().st_mtime_ns for path in directory.rglob("manifest.json")}
     ended = run(file, *ASKED, "-o", directory, "--resume", "--json")
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout) == content
     assert {path: path.stat().st_mtime_ns for path in directory.rglob("manifest.json")} == manifests
+
+
+def test_the_report_tells_the_answer_and_the_curve(found: tuple[Path, dict[str, Any]]) -> None:
+    directory, content = found
+    page = (directory / "report.html").read_text()
+    section = page[page.index("<h2>Service capacity</h2>") :]
+    section = section[: section.index("</section>")]
+    assert f"<b>capacity: {content['capacity']}; a search with other seeds" in section
+    assert f"knee (largest throughput / latency): {content['knee']}" in section
+    loads = re.findall(r"<tr><td>(\d+)</td>", section)
+    assert loads == [str(row["load"]) for row in content["curve"]]
+
+
+def test_a_damaged_answer_is_named(found: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    directory = tmp_path / "copy"
+    shutil.copytree(found[0], directory)
+    (directory / "capacity.json").write_text('{"curve": [')
+    with pytest.raises(ResultsError, match=r"capacity.json is damaged: .*; run `cosim capacity --resume`"):
+        render(directory)
 
 
 def content_of(directory: Path) -> dict[Path, bytes]:
@@ -92,7 +115,7 @@ def content_of(directory: Path) -> dict[Path, bytes]:
     ],
 )
 def test_what_is_another_search_is_not_gone_on_with(
-    found: tuple[Path, dict[str, object]], file: Path, words: tuple[str, ...], message: str
+    found: tuple[Path, dict[str, Any]], file: Path, words: tuple[str, ...], message: str
 ) -> None:
     directory, _ = found
     before = content_of(directory)
@@ -112,9 +135,7 @@ def test_an_ordinary_sweep_is_not_gone_on_with(file: Path, tmp_path: Path) -> No
     assert content_of(directory) == before
 
 
-def test_other_seeds_agree_within_the_interval(
-    found: tuple[Path, dict[str, object]], file: Path, tmp_path: Path
-) -> None:
+def test_other_seeds_agree_within_the_interval(found: tuple[Path, dict[str, Any]], file: Path, tmp_path: Path) -> None:
     _, content = found
     ended = run(file, *ASKED, "-o", tmp_path / "out", "--seed", "101")
     assert ended.returncode == 0, ended.stderr

@@ -172,7 +172,16 @@ def test_a_load_may_be_given_in_another_unit(unit: str, text: str, load: float) 
 
 
 @pytest.mark.parametrize(
-    ("unit", "text"), [(None, "2.5"), (None, "0"), ("/s", "2ms"), ("ms", "4Mbit/s"), ("/s", "x"), ("/s", "1.2.3/s")]
+    ("unit", "text"),
+    [
+        (None, "2.5"),
+        (None, "0"),
+        ("/s", "2ms"),
+        ("ms", "4Mbit/s"),
+        ("/s", "x"),
+        ("/s", "1.2.3/s"),
+        (None, "1e999999999999999999"),
+    ],
 )
 def test_what_is_no_load_is_refused(unit: str | None, text: str) -> None:
     with pytest.raises(ScenarioError, match=f"--to: '{text}' is no load"):

@@ -81,6 +81,23 @@ def test_a_shape_below_all_that_was_measured_is_no_shorter_than_the_nearest() ->
     assert drawn.duration_ns == 400_000
 
 
+def test_a_batch_of_three_may_be_faster_than_one_of_two() -> None:
+    """As on a CPU whose kernels are chosen by the number of rows: each size has its own time at every context."""
+    factors = {1: 1.0, 2: 1.14, 3: 0.93, 4: 0.91, 6: 0.92, 7: 1.04, 8: 1.1}
+
+    def true_ns(tokens: int, context: int) -> int:
+        return round(factors[tokens] * (10_000_000 + 40_000 * tokens + 900 * context))
+
+    shapes = [(tokens, tokens * context) for tokens in factors for context in (17, 61, 244, 1003)]
+    samples = [[true_ns(*shape)] * 80 for shape in shapes]
+    surface = Surface(shapes, samples, lambda shape: (1.0, *shape), grouped=True)
+    for tokens in factors:
+        for context in (30, 120, 500):
+            drawn = surface.draw((tokens, tokens * context), MIDDLE)
+            assert drawn.inside
+            assert drawn.duration_ns == pytest.approx(true_ns(tokens, tokens * context), rel=0.01), (tokens, context)
+
+
 @pytest.mark.parametrize("signature", OUTSIDE)
 def test_a_shape_beyond_is_extrapolated_and_no_shorter_than_what_is_near(
     profile: Profile, signature: Signature
