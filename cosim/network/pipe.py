@@ -38,7 +38,7 @@ HOPS = ("access", "core", "wan")
 class _Pipe:
     """One direction of a link."""
 
-    def __init__(self, values: Direction, rng: np.random.Generator, use: LinkUse) -> None:
+    def __init__(self, values: Direction, seeds: list[int], use: LinkUse) -> None:
         self.values = values
         self.least_delay_ns = values.delay_ns
         self._messages = 0
@@ -47,7 +47,8 @@ class _Pipe:
         self._waiting_bytes = 0
         self._waiting: deque[tuple[int, int, int]] = deque()  # start and end of transmission, bytes
         self._use = use
-        self._rng = rng
+        self._seeds = seeds
+        self._rngs: dict[int, np.random.Generator] = {}  # by connection
         self._free_ns = 0
         self._last_arrival_ns = 0
 
@@ -55,26 +56,39 @@ class _Pipe:
         self.values = values
         self.least_delay_ns = min(self.least_delay_ns, values.delay_ns)
 
-    def carry(self, n_bytes: int, t_ns: int) -> int:
-        """Arrival time of a message that reaches the link at a time; never before an earlier one's."""
+    def carry(self, n_bytes: int, t_ns: int, connection: int) -> int:
+        """Arrival time of a connection's message that reaches the link at a time; never before an earlier one's."""
         start_ns = max(t_ns, self._free_ns)
         rate = self.values.rate_bps
         self._free_ns = start_ns + (-(-n_bytes * 8 * NS_PER_S // rate) if rate else 0)
-        self._last_arrival_ns = max(self._last_arrival_ns, self._free_ns + self.values.delay_ns + self._jitter_ns())
+        self._last_arrival_ns = max(
+            self._last_arrival_ns, self._free_ns + self.values.delay_ns + self._jitter_ns(connection)
+        )
         if n_bytes:
             self._note(t_ns, start_ns, n_bytes)
         return self._last_arrival_ns
 
-    def _jitter_ns(self) -> int:
-        """A message's extra delay: one draw, but for the exponential's, which numpy makes of as many as it needs."""
+    def forget(self, connection: int) -> None:
+        """Nothing more comes of a connection."""
+        self._rngs.pop(connection, None)
+
+    def _jitter_ns(self, connection: int) -> int:
+        """A message's extra delay: one draw, but for the exponential's, which numpy makes of as many as it needs.
+
+        Each connection has draws of its own, so that another order among connections leaves them.
+        """
         mean_ns, shape = self.values.jitter_ns, self.values.jitter_shape
         if not mean_ns:
             return 0
+        rng = self._rngs.get(connection)
+        if rng is None:
+            seeds = np.random.SeedSequence([*self._seeds, connection])
+            rng = self._rngs[connection] = np.random.Generator(np.random.PCG64(seeds))
         if shape == 1:
-            return round(self._rng.exponential(mean_ns))
+            return round(rng.exponential(mean_ns))
         from scipy.special import gammaincinv  # Loaded for this alone.
 
-        return round(float(gammaincinv(shape, self._rng.random())) * mean_ns / shape)
+        return round(float(gammaincinv(shape, rng.random())) * mean_ns / shape)
 
     def counters(self, link: str, now_ns: int, *, up: bool) -> LinkCounters:
         """What it did up to now."""
@@ -158,8 +172,7 @@ class PipeNetwork:
         self._pipes: dict[tuple[str, bool], _Pipe] = {}
         for index, (name, link) in enumerate(links.items()):
             for up, values in ((True, link.uplink), (False, link.downlink)):
-                rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([topology.seed, index, up])))
-                self._pipes[name, up] = _Pipe(values, rng, LinkUse(name, up=up))
+                self._pipes[name, up] = _Pipe(values, [topology.seed, index, up], LinkUse(name, up=up))
         self._connections: dict[int, _Connection] = {}
         self._finished: dict[tuple[int, bool], _Bytes] = {}
         self._agenda: list[tuple[int, int, _Journey | Connected]] = []
@@ -305,7 +318,7 @@ class PipeNetwork:
         route = _route(state.ue, state.path)
         if len(item.hops_ns) < len(route):
             hop = route[len(item.hops_ns)] if item.up else route[-1 - len(item.hops_ns)]
-            arrival_ns = self._pipes[hop, item.up].carry(item.n_bytes, t_ns)
+            arrival_ns = self._pipes[hop, item.up].carry(item.n_bytes, t_ns, item.connection)
             if arrival_ns == item.sent_ns and len(item.hops_ns) == len(route) - 1:
                 arrival_ns += 1  # A cause comes before its effect, even over links without delay.
             item.hops_ns.append(arrival_ns - t_ns)
@@ -323,6 +336,8 @@ class PipeNetwork:
     def _finish(self, connection: int) -> None:
         """Keep a closed connection's account and forget the rest; what is under way in it goes nowhere."""
         state = self._connections.pop(connection)
+        for pipe in self._pipes.values():
+            pipe.forget(connection)
         for up, count in state.bytes_by_direction.items():
             self._finished[connection, up] = _Bytes(count.sent, count.delivered, count.sent - count.delivered)
 

@@ -177,8 +177,9 @@ void
 LinkDirection::Admit(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp, int64_t now_ns, int64_t ready_ns)
 {
     const auto n_bytes = static_cast<int64_t>(packet->GetSize());
-    const double jitter = m_jitter.Uniform();
-    const bool lost = m_loss.Next(m_value, *packet);
+    const uint64_t name = m_identity.Name(*packet);
+    const double jitter = m_jitter.UniformOf(name);
+    const bool lost = m_loss.Next(m_value, *packet, name);
     Entry& entry = m_entries.emplace_back(Entry{std::move(packet), stamp, n_bytes, {}, 0, jitter, lost});
     Place(entry, ready_ns);
     if (entry.sent.start_ns > now_ns)

@@ -7,6 +7,7 @@
 #include "link_use.h"
 #include "loss_process.h"
 #include "network.h"
+#include "packet_identity.h"
 #include "packet_stamp.h"
 #include "random_stream.h"
 #include "transmission.h"
@@ -37,9 +38,10 @@ namespace cosim
 ///
 /// Jitter is an extra delay per packet, gamma-distributed with mean `jitter_ns` and shape `jitter_shape`; arrival is
 /// never earlier than that of the packet before, as under RLC AM (3GPP TS 38.322 5.2.3) or PDCP reordering (TS 38.323
-/// 5.2.2). Loss happens after transmission: a lost packet has used its share of the rate. The n-th packet that is sent
-/// has the n-th draws of jitter and loss, whatever the values; a packet that the queue drops has none. Only what moves
-/// from one queue to another, as the values change from or to FQ-CoDel, draws anew.
+/// 5.2.2). Loss happens after transmission: a lost packet has used its share of the rate. A packet's draws of jitter and
+/// of loss by itself follow from what it is (PacketIdentity), whatever the values and whatever came between; a packet that
+/// the queue drops has none. Only what moves from one queue to another, as the values change from or to FQ-CoDel, draws
+/// anew.
 class LinkDirection : public Transmitter
 {
   public:
@@ -97,6 +99,7 @@ class LinkDirection : public Transmitter
     void Requeue(int64_t now_ns, int64_t ready_ns);
 
     Direction m_value;
+    PacketIdentity m_identity;
     RandomStream m_jitter;
     LossProcess m_loss;
     Receiver m_receiver;

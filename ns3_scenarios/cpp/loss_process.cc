@@ -1,26 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "loss_process.h"
 
-#include <array>
+#include "tcp_head.h"
 
 namespace cosim
 {
-
-namespace
-{
-
-/// Payload of an IPv4 packet with TCP (RFC 791 3.1 without options, RFC 9293 3.1).
-int64_t
-PayloadBytes(const ns3::Packet& packet)
-{
-    constexpr std::size_t kIpv4HeaderBytes = 20;
-    constexpr std::size_t kDataOffset = kIpv4HeaderBytes + 12;
-    std::array<uint8_t, kDataOffset + 1> head{};
-    packet.CopyData(head.data(), head.size());
-    return static_cast<int64_t>(packet.GetSize()) - static_cast<int64_t>(kIpv4HeaderBytes) - (head[kDataOffset] >> 4) * 4;
-}
-
-} // namespace
 
 LossProcess::LossProcess(uint64_t seed, const std::string& streams)
     : m_loss(seed, streams + "loss"),
@@ -30,11 +14,11 @@ LossProcess::LossProcess(uint64_t seed, const std::string& streams)
 }
 
 bool
-LossProcess::Next(const Direction& value, const ns3::Packet& packet)
+LossProcess::Next(const Direction& value, const ns3::Packet& packet, uint64_t name)
 {
-    const bool lost_by_itself = m_loss.Uniform() < value.loss;
+    const bool lost_by_itself = m_loss.UniformOf(name) < value.loss;
     const bool lost_in_a_burst = NextInBursts(value.burst_loss);
-    const bool named = m_segments_to_loss > 0 && PayloadBytes(packet) > 0 && --m_segments_to_loss == 0;
+    const bool named = m_segments_to_loss > 0 && TcpHead(packet).PayloadBytes() > 0 && --m_segments_to_loss == 0;
     return lost_by_itself || lost_in_a_burst || named;
 }
 

@@ -16,7 +16,8 @@ namespace cosim
 
 /// Loss of each packet by itself (Bernoulli), loss in bursts (Gilbert-Elliott), and of a segment that is named.
 ///
-/// Every packet takes the same three draws, whatever the values: a change of one leaves later draws in step.
+/// Loss by itself is drawn by the packet's name (PacketIdentity), bursts by the order of packets: their state is the
+/// link's. Every packet takes the same draws, whatever the values: a change of one leaves later draws in step.
 class LossProcess
 {
   public:
@@ -25,7 +26,7 @@ class LossProcess
 
     /// Whether the next packet is lost. As in netem's `gemodel`, a packet is lost with the probability of the state
     /// that it finds, and the state may change after it; the first packet finds the good one.
-    bool Next(const Direction& value, const ns3::Packet& packet);
+    bool Next(const Direction& value, const ns3::Packet& packet, uint64_t name);
 
     /// Lose the `segment`-th TCP segment with payload from now on, counted from 1.
     void Lose(int64_t segment);

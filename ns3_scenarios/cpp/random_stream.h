@@ -11,8 +11,17 @@
 namespace cosim
 {
 
-/// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014), seeded by the run's
-/// seed and a name by way of FNV-1a.
+/// The finalizer of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014).
+inline uint64_t
+Mix(uint64_t z)
+{
+    z += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+}
+
+/// SplitMix64, seeded by the run's seed and a name by way of FNV-1a.
 class RandomStream
 {
   public:
@@ -34,6 +43,12 @@ class RandomStream
         return static_cast<double>(Next() >> 11) * 0x1p-53;
     }
 
+    /// The uniform number that belongs to a name, however many were drawn.
+    double UniformOf(uint64_t name) const
+    {
+        return static_cast<double>(Mix(m_state ^ name) >> 11) * 0x1p-53;
+    }
+
     /// Exponential with mean 1.
     double Exponential()
     {
@@ -43,11 +58,9 @@ class RandomStream
   private:
     uint64_t Next()
     {
+        const uint64_t z = Mix(m_state);
         m_state += 0x9e3779b97f4a7c15;
-        uint64_t z = m_state;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-        return z ^ (z >> 31);
+        return z;
     }
 
     uint64_t m_state;

@@ -43,8 +43,10 @@ def test_a_shape_has_its_mean_variance_and_quantiles(tmp_path: Path, exponential
         assert mean(delays) == pytest.approx(2 * MS, rel=0.1)
         assert pvariance(delays) == pytest.approx((2 * MS) ** 2 / shape, rel=0.2)
         # The same uniform numbers, through the other distribution's quantiles.
-        shares = [-math.expm1(-delay / (2 * MS)) for delay in before]
-        assert delays == pytest.approx(gamma.ppf(shares, shape, scale=2 * MS / shape), abs=20)
+        known = [i for i, delay in enumerate(before) if delay > 20_000]  # A whole ns is too coarse for smaller ones.
+        shares = [-math.expm1(-before[i] / (2 * MS)) for i in known]
+        assert [delays[i] for i in known] == pytest.approx(gamma.ppf(shares, shape, scale=2 * MS / shape), abs=20)
+        assert len(known) > 0.95 * COUNT
     assert found[1] == exponential[1]
 
 

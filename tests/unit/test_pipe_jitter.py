@@ -38,7 +38,7 @@ def test_gamma_jitter_has_its_distribution(shape: float) -> None:
 
 
 def test_shape_1_is_the_exponential_as_ever() -> None:
-    draws = np.random.Generator(np.random.PCG64(np.random.SeedSequence([1, 2, True])))
+    draws = np.random.Generator(np.random.PCG64(np.random.SeedSequence([1, 2, True, 1])))
     expected = [round(draws.exponential(20 * MS)) / MS for _ in range(50)]
     assert jitters_ms(50, jitter_ns=20 * MS) == jitters_ms(50, jitter_ns=20 * MS, jitter_shape=1.0) == expected
 
@@ -47,3 +47,20 @@ def test_shapes_and_means_take_the_same_draws() -> None:
     """One uniform for each message: the ranks of the delays are the same."""
     one, other = (jitters_ms(100, jitter_ns=mean * MS, jitter_shape=shape) for mean, shape in ((1, 3), (9, 0.5)))
     assert np.argsort(one).tolist() == np.argsort(other).tolist()
+
+
+def test_a_connection_keeps_its_draws_whatever_others_send_before() -> None:
+    """So two runs stay paired where a longer path changes the order among clients."""
+
+    def delays(first: int, second: int) -> dict[int, int]:
+        network = pipe(access=both(delay_ns=0), core=both(delay_ns=0), edge=both(delay_ns=0, jitter_ns=20 * MS))
+        for connection in (1, 2):
+            network.open(connection, "u", "edge", 0)
+        for turn, connection in enumerate((first, second)):
+            network.send(connection, connection, 100, (turn + 1) * 1000 * S, up=True, wakes=True)
+        arrived: list[Delivered] = []
+        while len(arrived) < 2:
+            arrived += [d for d in network.advance(FAR * 1000)[1] if isinstance(d, Delivered)]
+        return {delivery.message: sum(delivery.hops_ns) for delivery in arrived}
+
+    assert delays(1, 2) == delays(2, 1)
