@@ -26,7 +26,8 @@ def value_words(key: str, value: Any) -> str:
     if isinstance(value, RttTrace):
         return _trace(key, value)
     if isinstance(value, GammaJitter):
-        return f"{value.mean / NS_PER_MS:g} ms (gamma, shape {value.shape:g})"
+        held = f", held {value.hold / NS_PER_MS:g} ms" if value.hold else ""
+        return f"{value.mean / NS_PER_MS:g} ms (gamma, shape {value.shape:g}{held})"
     if isinstance(value, GilbertElliott):
         return f"{value.mean_loss:.3%} in bursts of mean {1 / value.bad_to_good:.3g} packets"
     if isinstance(value, MahimahiRate):

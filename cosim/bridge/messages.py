@@ -12,7 +12,7 @@ import msgspec
 
 from cosim.bridge.nr_messages import CellKnob, NrAccess, UeKnob
 
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -85,10 +85,10 @@ class Opportunities(msgspec.Struct, frozen=True):
 class Direction(msgspec.Struct, frozen=True, tag=True):
     """One direction of a link.
 
-    `rate_bps` None: no serialisation delay. `queue_bytes` None: never drops. `jitter_ns`: mean of an extra delay per
-    packet with a gamma distribution of shape `jitter_shape` (1: exponential). `loss`: of each packet by itself; what
-    `burst_loss` loses is lost too. `fq_codel`: instead of one queue of `queue_bytes`, first in, first out.
-    `opportunities`: instead of a rate.
+    `rate_bps` None: no serialisation delay. `queue_bytes` None: never drops. `jitter_ns`: mean of an extra delay with a
+    gamma distribution of shape `jitter_shape` (1: exponential), the same for all packets that enter within
+    `jitter_hold_ns`; 0: each has its own. `loss`: of each packet by itself; what `burst_loss` loses is lost too.
+    `fq_codel`: instead of one queue of `queue_bytes`, first in, first out. `opportunities`: instead of a rate.
     """
 
     delay_ns: int
@@ -97,6 +97,7 @@ class Direction(msgspec.Struct, frozen=True, tag=True):
     loss: float = 0.0
     queue_bytes: int | None = None
     jitter_shape: float = 1.0
+    jitter_hold_ns: NotNegative = 0
     burst_loss: GilbertElliott | None = None
     fq_codel: FqCodel | None = None
     opportunities: Opportunities | None = None

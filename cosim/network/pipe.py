@@ -35,6 +35,11 @@ from cosim.network.link_use import LinkUse, window_end_ns
 HOPS = ("access", "core", "wan")
 
 
+# A connection, as draws are keyed by it: the number of its UE, from 1, and which of the UE's it is.
+_Draws = tuple[int, int]
+_HELD = 0  # no UE's number
+
+
 class _Pipe:
     """One direction of a link."""
 
@@ -48,7 +53,7 @@ class _Pipe:
         self._waiting: deque[tuple[int, int, int]] = deque()  # start and end of transmission, bytes
         self._use = use
         self._seeds = seeds
-        self._rngs: dict[int, np.random.Generator] = {}  # by connection
+        self._rngs: dict[_Draws, np.random.Generator] = {}
         self._free_ns = 0
         self._last_arrival_ns = 0
 
@@ -56,34 +61,38 @@ class _Pipe:
         self.values = values
         self.least_delay_ns = min(self.least_delay_ns, values.delay_ns)
 
-    def carry(self, n_bytes: int, t_ns: int, connection: int) -> int:
+    def carry(self, n_bytes: int, t_ns: int, draws: _Draws) -> int:
         """Arrival time of a connection's message that reaches the link at a time; never before an earlier one's."""
         start_ns = max(t_ns, self._free_ns)
         rate = self.values.rate_bps
         self._free_ns = start_ns + (-(-n_bytes * 8 * NS_PER_S // rate) if rate else 0)
         self._last_arrival_ns = max(
-            self._last_arrival_ns, self._free_ns + self.values.delay_ns + self._jitter_ns(connection)
+            self._last_arrival_ns, self._free_ns + self.values.delay_ns + self._jitter_ns(t_ns, draws)
         )
         if n_bytes:
             self._note(t_ns, start_ns, n_bytes)
         return self._last_arrival_ns
 
-    def forget(self, connection: int) -> None:
+    def forget(self, draws: _Draws) -> None:
         """Nothing more comes of a connection."""
-        self._rngs.pop(connection, None)
+        self._rngs.pop(draws, None)
 
-    def _jitter_ns(self, connection: int) -> int:
+    def _jitter_ns(self, t_ns: int, draws: _Draws) -> int:
         """A message's extra delay: one draw, but for the exponential's, which numpy makes of as many as it needs.
 
-        Each connection has draws of its own, so that another order among connections leaves them.
+        Each connection has draws of its own, so that another order among connections leaves them, or each window.
         """
         mean_ns, shape = self.values.jitter_ns, self.values.jitter_shape
         if not mean_ns:
             return 0
-        rng = self._rngs.get(connection)
-        if rng is None:
-            seeds = np.random.SeedSequence([*self._seeds, connection])
-            rng = self._rngs[connection] = np.random.Generator(np.random.PCG64(seeds))
+        hold_ns = self.values.jitter_hold_ns
+        if hold_ns:
+            window = (t_ns + int(_generator(*self._seeds, _HELD).random() * hold_ns)) // hold_ns
+            rng = _generator(*self._seeds, _HELD, window)
+        elif draws in self._rngs:
+            rng = self._rngs[draws]
+        else:
+            rng = self._rngs[draws] = _generator(*self._seeds, *draws)
         if shape == 1:
             return round(rng.exponential(mean_ns))
         from scipy.special import gammaincinv  # Loaded for this alone.
@@ -122,6 +131,10 @@ class _Pipe:
             self._use.queue(start_ns, self._waiting_bytes)
 
 
+def _generator(*seeds: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seeds)))
+
+
 @dataclass(slots=True)
 class _Bytes:
     sent: int = 0
@@ -133,6 +146,7 @@ class _Bytes:
 class _Connection:
     ue: str
     path: str
+    draws: _Draws
     t_connected_ns: int
     closed: bool = False
     closed_by_server: bool = False
@@ -173,6 +187,8 @@ class PipeNetwork:
         for index, (name, link) in enumerate(links.items()):
             for up, values in ((True, link.uplink), (False, link.downlink)):
                 self._pipes[name, up] = _Pipe(values, [topology.seed, index, up], LinkUse(name, up=up))
+        self._ues = topology.ues
+        self._opened = dict.fromkeys(topology.ues, 0)
         self._connections: dict[int, _Connection] = {}
         self._finished: dict[tuple[int, bool], _Bytes] = {}
         self._agenda: list[tuple[int, int, _Journey | Connected]] = []
@@ -184,7 +200,9 @@ class PipeNetwork:
         """One round trip for TCP's handshake, another for TLS 1.3 (RFC 8446 2); their bytes take no time."""
         round_trip_ns = sum(self._pipes[name, up].values.delay_ns for name in _route(ue, path) for up in (True, False))
         t_ns = at_ns + round_trip_ns * (2 if self._tls else 1)
-        self._connections[connection] = _Connection(ue, path, t_ns)
+        self._opened[ue] += 1
+        draws = self._ues.index(ue) + 1, self._opened[ue]
+        self._connections[connection] = _Connection(ue, path, draws, t_ns)
         self._at(t_ns, Connected(t_ns, connection))
 
     def send(self, connection: int, message: int, n_bytes: int, at_ns: int, *, up: bool, wakes: bool) -> None:
@@ -318,7 +336,7 @@ class PipeNetwork:
         route = _route(state.ue, state.path)
         if len(item.hops_ns) < len(route):
             hop = route[len(item.hops_ns)] if item.up else route[-1 - len(item.hops_ns)]
-            arrival_ns = self._pipes[hop, item.up].carry(item.n_bytes, t_ns, item.connection)
+            arrival_ns = self._pipes[hop, item.up].carry(item.n_bytes, t_ns, state.draws)
             if arrival_ns == item.sent_ns and len(item.hops_ns) == len(route) - 1:
                 arrival_ns += 1  # A cause comes before its effect, even over links without delay.
             item.hops_ns.append(arrival_ns - t_ns)
@@ -337,7 +355,7 @@ class PipeNetwork:
         """Keep a closed connection's account and forget the rest; what is under way in it goes nowhere."""
         state = self._connections.pop(connection)
         for pipe in self._pipes.values():
-            pipe.forget(connection)
+            pipe.forget(state.draws)
         for up, count in state.bytes_by_direction.items():
             self._finished[connection, up] = _Bytes(count.sent, count.delivered, count.sent - count.delivered)
 

@@ -99,6 +99,7 @@ def _direction(values: LinkDirection) -> Direction:
         loss=loss if isinstance(loss, float) else 0.0,
         queue_bytes=values.queue,
         jitter_shape=gamma.shape if gamma else 1.0,
+        jitter_hold_ns=gamma.hold if gamma else 0,
         burst_loss=_bursts(loss) if isinstance(loss, link_values.GilbertElliott) else None,
         fq_codel=_fq_codel(discipline) if isinstance(discipline, link_values.FqCodel) else None,
         opportunities=_opportunities(rate) if isinstance(rate, link_values.MahimahiRate) else None,

@@ -15,11 +15,18 @@ LONGEST_INTERVAL_NS = 3600 * 10**9
 
 
 class GammaJitter(Section):
-    """A random extra delay of each packet, gamma-distributed; shape 1 is exponential, a small one mostly nothing."""
+    """A random extra delay, gamma-distributed; shape 1 is exponential, a small one mostly nothing."""
 
     kind: Literal["gamma"]
     mean: Duration
     shape: float = Field(1.0, ge=LEAST_SHAPE, le=GREATEST_SHAPE, description="Variance is mean^2 / shape.")
+    hold: Duration = Field(0, description="How long a draw stands for all packets; 0: each packet has its own.")
+
+    @model_validator(mode="after")
+    def _ends(self) -> GammaJitter:
+        if self.hold > LONGEST_INTERVAL_NS:
+            raise problem(("hold",), "is longer than a link can hold a draw", "at most 1h")
+        return self
 
 
 class _Imported(Section):

@@ -9,7 +9,7 @@ LINK_KEYS = ("rate", "delay", "jitter", "loss", "queue", "discipline")
 
 _LINK = rf"({'|'.join(LINK_KEYS)})"
 _IN_LINK = (
-    r"(jitter{0}\.(mean|shape)|loss{0}\.(good_to_bad|bad_to_good|loss_bad|loss_good)"
+    r"(jitter{0}\.(mean|shape|hold)|loss{0}\.(good_to_bad|bad_to_good|loss_bad|loss_good)"
     r"|discipline{0}\.(target|interval|quantum|packets))"
 )
 _NAME = r"[A-Za-z0-9_-]{1,64}"

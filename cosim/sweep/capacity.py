@@ -19,6 +19,7 @@ from cosim.scenario.load import Loaded
 from cosim.scenario.units import quantity, units_beside
 from cosim.sweep.base import Executor
 from cosim.sweep.bracket import Bracket
+from cosim.sweep.compared import check_files, compared
 from cosim.sweep.directory import refuse_change, run_state, write_sweep
 from cosim.sweep.driver import SweepFailedError, Work, carry_out_sweep, work_of
 from cosim.sweep.loads import Load
@@ -168,14 +169,15 @@ def refuse_other(directory: Path, asked: Question, load_sweep: Callable[[dict[st
     if not (directory / CAPACITY).exists():
         what = f"{directory} holds a sweep that cosim capacity did not make (it has no {CAPACITY})"
         raise ResultsError(f"{what}; choose another directory with -o")
-    keys = read_sweep(directory).keys
-    if keys != [asked.vary]:
-        what = f"{directory} holds a search over {', '.join(keys)}, not over {asked.vary}"
+    earlier = read_sweep(directory)
+    if earlier.keys != [asked.vary]:
+        what = f"{directory} holds a search over {', '.join(earlier.keys)}, not over {asked.vary}"
         raise ResultsError(f"{what}; choose another directory with -o")
     # Its sweep is the loads that were tried so far, so only the rest can be another.
-    now = load_sweep(mapping(load_scenario(directory, SWEEP_SCENARIO).get("sweep"))).resolved_yaml()
-    if (directory / SWEEP_SCENARIO).read_text(encoding="utf-8") != now:
-        raise refuse_change(directory, now)
+    now = load_sweep(mapping(load_scenario(directory, SWEEP_SCENARIO).get("sweep")))
+    check_files(directory, earlier, compared(now))
+    if (directory / SWEEP_SCENARIO).read_text(encoding="utf-8") != now.resolved_yaml():
+        raise refuse_change(directory, now.resolved_yaml())
 
 
 def search(

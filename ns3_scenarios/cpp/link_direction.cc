@@ -54,6 +54,7 @@ MakeQueue(const Direction& value)
 LinkDirection::LinkDirection(std::string name, bool up, const Direction& value, uint64_t seed)
     : m_value(value),
       m_jitter(seed, Streams(name, up) + "jitter"),
+      m_held_jitter(seed, Streams(name, up) + "held-jitter"),
       m_loss(seed, Streams(name, up)),
       m_fq_codel(MakeQueue(value))
 {
@@ -178,7 +179,7 @@ LinkDirection::Admit(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp, int
 {
     const auto n_bytes = static_cast<int64_t>(packet->GetSize());
     const uint64_t name = m_identity.Name(*packet);
-    const double jitter = m_jitter.UniformOf(name);
+    const double jitter = JitterDraw(now_ns, name);
     const bool lost = m_loss.Next(m_value, *packet, name);
     Entry& entry = m_entries.emplace_back(Entry{std::move(packet), stamp, n_bytes, {}, 0, jitter, lost});
     Place(entry, ready_ns);
@@ -197,6 +198,19 @@ LinkDirection::Admit(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp, int
     {
         ScheduleHead(now_ns);
     }
+}
+
+/// Windows begin where the first draw puts them: two links are not to change in step with each other or with clients.
+double
+LinkDirection::JitterDraw(int64_t now_ns, uint64_t name) const
+{
+    if (m_value.jitter_hold_ns == 0)
+    {
+        return m_jitter.UniformOf(name);
+    }
+    const double offset_ns = m_held_jitter.UniformOf(0) * static_cast<double>(m_value.jitter_hold_ns);
+    const int64_t window = (now_ns + static_cast<int64_t>(offset_ns)) / m_value.jitter_hold_ns;
+    return m_held_jitter.UniformOf(1 + static_cast<uint64_t>(window));
 }
 
 void

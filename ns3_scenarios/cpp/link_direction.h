@@ -36,7 +36,8 @@ namespace cosim
 /// queues keep a segment in TCP until then, where ns-3's TCP hands over a whole window at once; when packets arrive does
 /// not depend on it, only whether a connection's wait behind itself counts as transport or as the link's.
 ///
-/// Jitter is an extra delay per packet, gamma-distributed with mean `jitter_ns` and shape `jitter_shape`; arrival is
+/// Jitter is an extra delay, gamma-distributed with mean `jitter_ns` and shape `jitter_shape`: of each packet, or the
+/// same for all that enter within a window of `jitter_hold_ns`, as behind one queue of other people's traffic. Arrival is
 /// never earlier than that of the packet before, as under RLC AM (3GPP TS 38.322 5.2.3) or PDCP reordering (TS 38.323
 /// 5.2.2). Loss happens after transmission: a lost packet has used its share of the rate. A packet's draws of jitter and
 /// of loss by itself follow from what it is (PacketIdentity), whatever the values and whatever came between; a packet that
@@ -88,6 +89,7 @@ class LinkDirection : public Transmitter
     };
 
     void Admit(ns3::Ptr<ns3::Packet> packet, const PacketStamp& stamp, int64_t now_ns, int64_t ready_ns);
+    double JitterDraw(int64_t now_ns, uint64_t name) const;
     void Place(Entry& entry, int64_t ready_ns);
     void MarkStarted(int64_t now_ns);
     void Begin(const Entry& entry);
@@ -101,6 +103,7 @@ class LinkDirection : public Transmitter
     Direction m_value;
     PacketIdentity m_identity;
     RandomStream m_jitter;
+    RandomStream m_held_jitter;
     LossProcess m_loss;
     Receiver m_receiver;
     std::unique_ptr<FqCodelQueue> m_fq_codel; // null: what waits is in m_entries

@@ -56,6 +56,7 @@ struct Direction
     double loss{0};
     int64_t queue_bytes{-1};
     double jitter_shape{1};
+    int64_t jitter_hold_ns{0};
     GilbertElliott burst_loss;
     FqCodel fq_codel;
     Opportunities opportunities;

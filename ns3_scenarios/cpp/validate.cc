@@ -63,6 +63,7 @@ Validate(const std::string& link, const Direction& value)
 {
     Require(value.delay_ns >= 0 && value.delay_ns <= kMaxTimeNs, link + ": delay must be 0 to 1 h");
     Require(value.jitter_ns >= 0 && value.jitter_ns <= kMaxTimeNs, link + ": jitter must be 0 to 1 h");
+    Require(value.jitter_hold_ns >= 0 && value.jitter_hold_ns <= kMaxTimeNs, link + ": jitter must be held 0 to 1 h");
     Require(value.rate_bps >= 0 && value.rate_bps <= kMaxRateBps, link + ": rate must be 1 bit/s to 1 Tbit/s or none");
     Require(value.loss >= 0 && value.loss <= 1, link + ": loss must be 0 to 1");
     Require(value.jitter_shape >= 0.01 && value.jitter_shape <= 1000, link + ": jitter's shape must be 0.01 to 1000");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
 from pathlib import Path
 from statistics import mean, pvariance
 
@@ -72,6 +73,29 @@ def test_draws_happen_while_there_is_no_jitter(tmp_path: Path, exponential: list
         hops = [delivered.hops_ns for delivered in rig.spaced(40)]
     delays = [hop[0] - 5 * MS for hop in hops]
     assert delays == [0] * 20 + exponential[0][20:40]
+
+
+def test_a_draw_is_held_for_all_packets_of_a_window(tmp_path: Path) -> None:
+    """Two UEs' messages, 10 ms apart, in windows of a second; the windows of two links begin at other times."""
+    value = one_way(Direction(5 * MS, jitter_ns=2 * MS, jitter_shape=2, jitter_hold_ns=1 * S))
+    seconds, per_second = 60, 100
+    with Rig(topology(ues=("a", "b"), access=link(5 * MS), core=value, wan=value), tmp_path) as rig:
+        connections = [rig.open(ue) for ue in ("a", "b")]
+        rig.settle(1 * S)
+        sent = [
+            rig.send(connections[i % 2], 100, wakes=False, at_ns=1 * S + i * S // per_second)
+            for i in range(seconds * per_second)
+        ]
+        rig.settle((seconds + 5) * S)
+    hops = {delivery.message: delivery.hops_ns for delivery in rig.seen if isinstance(delivery, Delivered)}
+    changes = []
+    for hop in (1, 2):
+        extras = [hops[message][hop] - 5 * MS for message in sent]
+        runs = [len(list(group)) for _, group in groupby(extras)]
+        assert mean(sorted(runs)[-seconds + 2 :]) == pytest.approx(per_second, abs=2)
+        assert mean(extras) == pytest.approx(2 * MS, rel=0.3)
+        changes.append(runs[0] % per_second)
+    assert changes[0] != changes[1]
 
 
 def test_small_shapes_never_shorten_and_packets_never_overtake(tmp_path: Path) -> None:

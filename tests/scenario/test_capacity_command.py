@@ -126,6 +126,23 @@ def test_what_is_another_search_is_not_gone_on_with(
     assert content_of(directory) == before
 
 
+def test_a_file_of_the_scenario_must_be_the_same(tmp_path: Path) -> None:
+    trace, columns = tmp_path / "trace.csv", {"arrival": "t", "unit": "s", "prompt_tokens": "p", "output_tokens": "o"}
+    trace.write_text("t,p,o\n" + "".join(f"{second},8,2\n" for second in range(6)))
+    users = chat("u", arrivals={"kind": "poisson", "rate": "4/s"}, output_tokens=4, tier="edge")
+    replayed = {"name": "t", "kind": "trace", "tier": "edge", "file": str(trace), "columns": columns}
+    content = scenario(tiers={"edge": {"path": "edge", "engine": ENGINE}}, clients=[users, replayed], duration="6s")
+    file, out = tmp_path / "scenario.yaml", tmp_path / "out"
+    file.write_text(yaml.safe_dump({**content, "sla": {"premium": {"e2el": "400ms"}}, "validity": {"min_requests": 1}}))
+    words = ("--vary", "clients.0.count", "--class", "premium", "--to", "2", "--num-runs", "2", "--ui", "none")
+    assert run(file, *words, "-o", out).returncode == 0
+    assert run(file, *words, "-o", out, "--resume").returncode == 0
+    trace.write_text("t,p,o\n1,8,2\n")
+    ended = run(file, *words, "-o", out, "--resume")
+    assert ended.returncode == 2
+    assert f"clients.1.file: {trace} is another file than when {out} was begun" in ended.stderr
+
+
 def test_an_ordinary_sweep_is_not_gone_on_with(file: Path, tmp_path: Path) -> None:
     directory = made_sweep(tmp_path / "sweep")
     before = content_of(directory)

@@ -62,6 +62,11 @@ def test_the_mean_loss_of_bursts() -> None:
         ({"jitter": {"kind": "normal"}}, "kind: normal | network.paths.cloud.jitter.kind: unknown kind 'normal'; one"),
         ({"jitter": {"kind": "gamma"}}, "jitter: | network.paths.cloud.jitter.mean: is missing"),
         ({"jitter": {"kind": "gamma", "mean": "1ms", "shape": 0}}, "shape: 0 is not allowed"),
+        (
+            {"jitter": {"kind": "gamma", "mean": "1ms", "hold": "2h"}},
+            "hold: is longer than a link can hold a draw; at most 1h",
+        ),
+        ({"jitter": {"kind": "gamma", "mean": "1ms", "hold": 5}}, "hold: 5 has no unit"),
         ({"jitter": {"kind": "gamma", "mean": "1ms", "shape": "2"}}, "shape: '2' is not allowed"),
         ({"jitter": {"kind": "gamma", "mean": "2h"}}, "jitter: is longer than any link's; at most 1h"),
         ({"jitter_up": "2h"}, "jitter_up: 2h | network.paths.cloud.jitter_up: is longer than any link's; at most 1h"),
@@ -135,8 +140,10 @@ def test_what_can_change_in_a_run(tmp_path: Path) -> None:
     assert changed(tmp_path, {}, jitter={"kind": "gamma", "mean": "1ms", "shape": 2}) == Direction(
         0, None, MS, jitter_shape=2
     )
+    held = {"kind": "gamma", "mean": "1ms", "hold": "50ms"}
+    assert changed(tmp_path, {"jitter": held}, jitter__hold="20ms") == Direction(0, None, MS, jitter_hold_ns=20 * MS)
     assert changed(tmp_path, {"preset": "metro"}, jitter__mean="2ms", delay_up="1ms") == Direction(
-        MS, None, 2 * MS, jitter_shape=0.1
+        MS, None, 2 * MS, jitter_shape=0.1, jitter_hold_ns=100 * MS
     )
     assert changed(tmp_path, {"loss": BURSTS}, loss__good_to_bad="5%") == Direction(
         0, burst_loss=GilbertElliott(0.05, 0.25)

@@ -85,7 +85,7 @@ def test_keys_of_the_path_win(tmp_path: Path) -> None:
     own = {"preset": "leo-satellite", "rate": "50Mbit/s", "jitter": {"mean": "3ms"}, "loss_up": "2%"}
     path = cloud_of(loaded(tmp_path, own))
     assert (path.delay, path.rate, path.rate_up, path.rate_down) == (15 * MS, 50_000_000, None, None)
-    assert path.jitter == GammaJitter.model_validate({"kind": "gamma", "mean": "3ms", "shape": 0.1})
+    assert path.jitter == GammaJitter.model_validate({"kind": "gamma", "mean": "3ms", "shape": 0.1, "hold": "100ms"})
     assert (path.loss, path.loss_up) == (0.001, 0.02)
     assert of("leo-satellite", rate_up="1Mbit/s").rate_down == 100_000_000
     assert of("leo-satellite", jitter="1ms").jitter == MS
@@ -109,7 +109,7 @@ def test_a_preset_is_set_by_a_flag(tmp_path: Path) -> None:
     assert cloud_of(loaded(tmp_path, {}, flags=[flag])).delay == 35_100_000
     assert cloud_of(loaded(tmp_path, {"preset": "metro"}, flags=[flag])).delay == 35_100_000
     shape = cloud_of(loaded(tmp_path, {"preset": "metro"}, flags=["network.paths.cloud.jitter.shape=2"])).jitter
-    assert shape == GammaJitter.model_validate({"kind": "gamma", "mean": "11us", "shape": 2})
+    assert shape == GammaJitter.model_validate({"kind": "gamma", "mean": "11us", "shape": 2, "hold": "100ms"})
 
 
 def test_a_preset_that_changes_nothing_is_warned_about(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_what_a_path_rests_on(tmp_path: Path) -> None:
         "rate": ("assumption", "none"),
         "rate_up": ("scenario", "20 Mbit/s"),
         "delay": ("measured", "32.45 ms"),
-        "jitter": ("assumption", "0.89 ms (gamma, shape 0.1)"),
+        "jitter": ("assumption", "0.89 ms (gamma, shape 0.1, held 100 ms)"),
         "loss": ("scenario", "1.000%"),
         "discipline_up": ("scenario", "fq-codel, target 5 ms"),
     }
@@ -161,7 +161,7 @@ def test_what_a_path_rests_on(tmp_path: Path) -> None:
     plan = "\n".join(plan_lines(found))
     assert "paths.cloud rests on preset singapore-mumbai\n" in plan
     assert "    delay 32.45 ms: measured, p50, AWS inter-region matrix" in plan
-    assert "    jitter 0.89 ms (gamma, shape 0.1): assumption, p99/p50 = 1.3, blog on home lines" in plan
+    assert "    jitter 0.89 ms (gamma, shape 0.1, held 100 ms): assumption, p99/p50 = 1.3, blog on home lines" in plan
 
 
 def test_a_path_of_defaults_rests_on_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def test_gamma_jitter_has_its_distribution(shape: float) -> None:
 
 
 def test_shape_1_is_the_exponential_as_ever() -> None:
-    draws = np.random.Generator(np.random.PCG64(np.random.SeedSequence([1, 2, True, 1])))
+    draws = np.random.Generator(np.random.PCG64(np.random.SeedSequence([1, 2, True, 1, 1])))
     expected = [round(draws.exponential(20 * MS)) / MS for _ in range(50)]
     assert jitters_ms(50, jitter_ns=20 * MS) == jitters_ms(50, jitter_ns=20 * MS, jitter_shape=1.0) == expected
 
@@ -64,3 +65,21 @@ def test_a_connection_keeps_its_draws_whatever_others_send_before() -> None:
         return {delivery.message: sum(delivery.hops_ns) for delivery in arrived}
 
     assert delays(1, 2) == delays(2, 1)
+
+
+def test_a_draw_is_held_for_all_of_a_window() -> None:
+    values = {"jitter_ns": 20 * MS, "jitter_shape": 2.0, "jitter_hold_ns": 100 * MS}
+    network = pipe(access=both(delay_ns=0), core=both(delay_ns=0), edge=both(delay_ns=300 * MS, **values))
+    for connection in (1, 2):
+        network.open(connection, "u", "edge", 0)
+    for number in range(3000):
+        network.send(1 + number % 2, number, 100, 10 * S + number * MS, up=True, wakes=True)
+    arrived: list[Delivered] = []
+    while len(arrived) < 3000:
+        arrived += [d for d in network.advance(FAR * 1000)[1] if isinstance(d, Delivered)]
+    # Packets never overtake: after a large draw the first of the next window wait.
+    extras = [sum(d.hops_ns) - 300 * MS for d in sorted(arrived, key=lambda delivery: delivery.message)]
+    lasting = [extra for extra, following in pairwise(extras) if extra == following]
+    assert len(lasting) > 0.7 * len(extras)
+    assert len(set(lasting)) == pytest.approx(30, abs=3)
+    assert kstest([extra / MS for extra in set(lasting)], gamma(2, scale=10).cdf).pvalue > 0.01
