@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from cosim.clock import NS_PER_S
 from cosim.results.ground import LINK_KINDS
 from cosim.results.manifest import mapping
 from cosim.results.qualifiers import headline
-from cosim.results.store import FAILURE, REPORT
+from cosim.results.store import FAILURE, REPORT, ResultsError
 from cosim.results.summary import load_scenario
 from cosim.results.sweep_store import SWEEP_SCENARIO, Sweep, read_run_summary, run_directory
 from cosim.scenario.units import Duration
@@ -67,12 +67,19 @@ class Reason:
 
 def read_runs(directory: Path, sweep: Sweep) -> Iterator[Run]:
     """Every run that the sweep is to have, in order of point and number."""
-    durations = TypeAdapter(Duration)
-    of_all = load_scenario(directory, SWEEP_SCENARIO)["duration"]
+    of_all = load_scenario(directory, SWEEP_SCENARIO).get("duration")
     for point in sweep.points:
-        issuing_s = durations.validate_python(point.values.get("duration", of_all)) / NS_PER_S
+        issuing_s = _duration_s(directory, point.values.get("duration", of_all))
         for number in range(len(sweep.seeds)):
             yield _run(run_directory(directory, point.slug, number), point.index, number, issuing_s)
+
+
+def _duration_s(directory: Path, written: Any) -> float:
+    try:
+        return TypeAdapter(Duration).validate_python(written) / NS_PER_S
+    except ValidationError as error:
+        path = directory / SWEEP_SCENARIO
+        raise ResultsError(f"{path} is damaged: no duration can be read in it; sweep again elsewhere") from error
 
 
 def grouped(runs: Iterable[Run]) -> list[Reason]:

@@ -16,7 +16,7 @@ from cosim.cli import guarded
 from cosim.results.store import ResultsError
 from cosim.results.sweep_report import render, write_sweep_report
 from cosim.results.sweep_runs import grouped, read_runs
-from cosim.results.sweep_store import SWEEP, read_sweep, run_directory
+from cosim.results.sweep_store import SWEEP, SWEEP_SCENARIO, read_sweep, run_directory
 from tests.made_up_sweep import grid, made_up_sweep
 
 DELAY, LOSS = "network.paths.cloud.delay", "network.paths.cloud.loss"
@@ -215,6 +215,14 @@ def test_words_of_a_file_do_not_end_the_script(tmp_path: Path) -> None:
     assert table(page)["texts"] == [["</script><b>", "&amp;"]]
     assert "<b>&" not in page
     assert page.count("</script>") == 2
+
+
+def test_a_resolved_scenario_without_a_duration_is_told(sweep: Path, tmp_path: Path) -> None:
+    shutil.copytree(sweep, tmp_path / "copy")
+    for text in ("name: x\n", "duration: soon\n"):
+        (tmp_path / "copy" / SWEEP_SCENARIO).write_text(text)
+        with pytest.raises(ResultsError, match=r"sweep\.resolved\.yaml is damaged: no duration can be read in it"):
+            render(tmp_path / "copy")
 
 
 def test_a_damaged_sweep_is_told(tmp_path: Path) -> None:
