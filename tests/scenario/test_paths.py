@@ -53,7 +53,9 @@ def test_a_trace_does_not_keep_a_run_from_ending() -> None:
 def test_a_preset_is_what_its_values_are() -> None:
     preset = simulate(with_cloud({"preset": "leo-satellite"}))
     values = {"delay": "15ms", "rate_up": "10Mbit/s", "rate_down": "100Mbit/s", "loss": "0.1%"}
-    written = simulate(with_cloud({**values, "jitter": {"kind": "gamma", "mean": "1.1ms", "shape": 0.1}}))
+    written = simulate(
+        with_cloud({**values, "jitter": {"kind": "gamma", "mean": "1.1ms", "shape": 0.1, "hold": "100ms"}})
+    )
     assert preset.requests == written.requests
 
 
