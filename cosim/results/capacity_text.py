@@ -12,9 +12,43 @@ from cosim.results.store import ResultsError
 from cosim.results.sweep_store import CAPACITY
 
 HEADER = ("load", "runs", "n", "hit rate", "95 % interval", "requests/s", "mean e2el ms")
+# As the scenario has it: a count, or a quantity with its unit.
+Load = int | str
 
 
-def read_answer(directory: Path) -> dict[str, Any] | None:
+class LoadRow(msgspec.Struct, frozen=True):
+    """A load of the curve."""
+
+    load: Load
+    runs: int
+    n: int
+    sla_hit_rate: float
+    low: float | None
+    high: float | None
+    request_throughput: float
+    mean_e2el_ms: float | None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a search found, with its question; see `cosim.sweep.capacity.write_capacity`."""
+
+    vary: str
+    tier: str
+    sla_class: str = msgspec.field(name="class")
+    target: float
+    searched: tuple[Load, Load, Load]
+    capacity: Load | None
+    capacity_low: Load | None
+    capacity_high: Load | None
+    beyond: bool
+    met_above: list[Load]
+    knee: Load | None
+    curve: list[LoadRow]
+    invalid: list[str]
+    invalid_elsewhere: list[str]
+
+
+def read_answer(directory: Path) -> Answer | None:
     """What a search for a capacity found; None where there was none, or it has not ended.
 
     Raises ResultsError for a damaged file.
@@ -22,56 +56,54 @@ def read_answer(directory: Path) -> dict[str, Any] | None:
     path = directory / CAPACITY
     try:
         content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        return msgspec.convert(content, Answer) if "curve" in content else None
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.MsgspecError) as error:
         raise ResultsError(f"{path} is damaged: {error}; run `cosim capacity --resume`") from error
-    return content if "curve" in content else None
 
 
-def asked_text(content: dict[str, Any]) -> str:
+def asked_text(answer: Answer) -> str:
     """What was looked for."""
-    what = (
-        f"{content['target']:.1%} of the requests of tier {content['tier']} within the deadline of {content['class']}"
-    )
-    return f"the largest {content['vary']} with {what}"
+    requests = f"{100 * answer.target:g} % of the requests of tier {answer.tier}"
+    return f"the largest {answer.vary} with {requests} within the deadline of {answer.sla_class}"
 
 
-def curve_rows(content: dict[str, Any]) -> list[tuple[str, ...]]:
+def curve_rows(answer: Answer) -> list[tuple[str, ...]]:
     """The loads that were run, in order, under HEADER."""
     return [
         (
-            str(row["load"]),
-            str(row["runs"]),
-            str(row["n"]),
-            _share(row["sla_hit_rate"]),
-            f"{_share(row['low'])} to {_share(row['high'])}",
-            f"{row['request_throughput']:.2f}",
-            "-" if row["mean_e2el_ms"] is None else f"{row['mean_e2el_ms']:.1f}",
+            str(row.load),
+            str(row.runs),
+            str(row.n),
+            _share(row.sla_hit_rate),
+            f"{_share(row.low)} to {_share(row.high)}",
+            f"{row.request_throughput:.2f}",
+            "-" if row.mean_e2el_ms is None else f"{row.mean_e2el_ms:.1f}",
         )
-        for row in content["curve"]
+        for row in answer.curve
     ]
 
 
-def answer_lines(content: dict[str, Any]) -> Iterator[str]:
+def answer_lines(answer: Answer) -> Iterator[str]:
     """The capacity, the knee, and what speaks against them."""
-    low, high = content["capacity_low"], content["capacity_high"]
-    if content["capacity"] is None:
+    low, high = answer.capacity_low, answer.capacity_high
+    if answer.capacity is None:
         yield (
-            f"no load from {content['searched'][0]} on meets it: --from goes lower; where the interval reaches the "
-            "target, more requests (`duration`, --num-runs) would tell"
+            f"no load from {answer.searched[0]} on meets it: --from goes lower; where the interval reaches the target, "
+            "more requests (`duration`, --num-runs) would tell"
         )
-    elif content["beyond"]:
-        yield f"capacity: at least {content['capacity']}, the largest that was tried; --to goes further"
+    elif answer.beyond:
+        yield f"capacity: at least {answer.capacity}, the largest that was tried; --to goes further"
     else:
         ends = f"{'below the range' if low is None else low} to {'not bounded' if high is None else high}"
-        yield f"capacity: {content['capacity']}; a search with other seeds is expected to end within {ends}"
-    if content["knee"] is not None:
-        yield f"knee (largest throughput / latency): {content['knee']}"
-    if content["met_above"]:
-        yield f"not a descent: {', '.join(map(str, content['met_above']))} meet it too"
-    yield from (f"INVALID: {reason}" for reason in content["invalid"])
-    yield from (f"not counted, since it does not decide: {reason}" for reason in content["invalid_elsewhere"])
+        yield f"capacity: {answer.capacity}; a search with other seeds is expected to end within {ends}"
+    if answer.knee is not None:
+        yield f"knee (largest throughput / latency): {answer.knee}"
+    if answer.met_above:
+        yield f"not a descent: {', '.join(map(str, answer.met_above))} meet it too"
+    yield from (f"INVALID: {reason}" for reason in answer.invalid)
+    yield from (f"not counted, since it does not decide: {reason}" for reason in answer.invalid_elsewhere)
 
 
 def _share(value: float | None) -> str:

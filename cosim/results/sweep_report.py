@@ -88,14 +88,14 @@ def render(directory: Path) -> str:
 
 
 def _capacity(directory: Path) -> dict[str, Any] | None:
-    content = read_answer(directory)
-    if content is None:
+    answer = read_answer(directory)
+    if answer is None:
         return None
     return {
-        "asked": asked_text(content),
-        "answer": list(answer_lines(content)),
+        "asked": asked_text(answer),
+        "answer": list(answer_lines(answer)),
         "header": HEADER,
-        "rows": curve_rows(content),
+        "rows": curve_rows(answer),
     }
 
 

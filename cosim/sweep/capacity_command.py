@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 import typer
 
 if TYPE_CHECKING:
-    pass
+    from cosim.results.capacity_text import Answer
 
 
 def capacity(
@@ -42,6 +43,7 @@ def capacity(
     json_: Annotated[bool, typer.Option("--json", help="Print capacity.json to stdout at the end.")] = False,
 ) -> None:
     """Find the largest load whose hit rate, by the lower end of its interval over seeds, still meets a target."""
+    from cosim.results.capacity_text import Answer
     from cosim.results.display import choose_mode
     from cosim.results.locked_directory import locked_directory
     from cosim.scenario.errors import Problem, ScenarioError
@@ -83,9 +85,9 @@ def capacity(
     with locked_directory(directory, "sweep"), LocalExecutor(jobs or len(os.sched_getaffinity(0))) as executor:
         if earlier_sweep(directory, resume=resume, force=force) is None:
             empty(directory)
-            begin(directory, asked)
         else:
             refuse_other(directory, asked, load_sweep)
+        begin(directory, asked)  # An earlier answer may be another question's.
         findings, points = search(
             asked,
             directory,
@@ -99,20 +101,20 @@ def capacity(
     if json_:
         print(json.dumps(content, indent=1))
     else:
-        for line in _lines(content):
+        for line in _lines(msgspec.convert(content, Answer)):
             print(line)
     if content["invalid"]:
         raise typer.Exit(4)
 
 
-def _lines(content: dict[str, Any]) -> Iterator[str]:
+def _lines(answer: Answer) -> Iterator[str]:
     """The curve as a table, then the answer."""
     from cosim.results.capacity_text import HEADER, answer_lines, asked_text, curve_rows
     from cosim.results.terminal import columns, wrapped
 
-    yield from wrapped(f"service capacity: {asked_text(content)}")
+    yield from wrapped(f"service capacity: {asked_text(answer)}")
     yield ""
-    yield from columns(HEADER, curve_rows(content))
+    yield from columns(HEADER, curve_rows(answer))
     yield ""
-    for line in answer_lines(content):
+    for line in answer_lines(answer):
         yield from wrapped(line, others="  ")

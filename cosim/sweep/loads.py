@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 from typing import Any
 
 from cosim.scenario.errors import Problem, ScenarioError
 from cosim.scenario.units import quantity, units_beside
 
-MOST_LOAD = 10**12
+LEAST_LOAD, MOST_LOAD = Decimal("1e-9"), 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,16 @@ class Load:
         value, unit = quantity(text) or (Decimal(0), "")
         if self.unit is None:
             size = Decimal(1 if unit == "" and value == value.to_integral_value() else 0)
-            allowed = "a whole number from 1 on"
+            allowed = f"a whole number from 1 to {MOST_LOAD}"
         else:
             units = units_beside(self.unit)
             size = units.get(unit, Decimal(unit == "")) / (units[self.unit] if unit in units else 1)
-            allowed = f"a number above 0, such as 2{self.unit} (units: {', '.join(filter(None, units))})"
-        if not 0 < value * size <= MOST_LOAD:
+            bounds = f"from {LEAST_LOAD:g}{self.unit} to {MOST_LOAD:g}{self.unit}"
+            allowed = f"a number {bounds}, such as 2{self.unit} (units: {', '.join(filter(None, units))})"
+        try:
+            load = value * size
+        except DecimalException:
+            load = Decimal(0)
+        if not LEAST_LOAD <= load <= MOST_LOAD:
             raise ScenarioError([Problem(flag, None, "", f"{text!r} is no load", allowed)])
-        return float(value * size)
+        return float(load)

@@ -16,6 +16,9 @@ namespace
 // Flows that have long been silent are forgotten: of so many none is heard of while as many others are.
 constexpr std::size_t kMostFlows = 4096;
 
+// What was sent again so many segments ago was acknowledged since.
+constexpr std::size_t kMostAgain = 65536;
+
 enum class Kind : uint64_t
 {
     kOther,
@@ -38,10 +41,10 @@ PacketIdentity::Name(const ns3::Packet& packet)
 {
     const TcpHead head(packet);
     const uint64_t connection = Mix(Mix(head.Addresses()) ^ (head.IsTcp() ? head.Ports() : 0));
-    const auto name = [connection](Kind kind, uint64_t number, uint64_t times) {
-        return Mix(Mix(Mix(connection ^ static_cast<uint64_t>(kind)) ^ number) ^ times);
-    };
     Flow& flow = FlowOf(connection);
+    const auto name = [key = Mix(connection ^ flow.salt)](Kind kind, uint64_t number, uint64_t times) {
+        return Mix(Mix(Mix(key ^ static_cast<uint64_t>(kind)) ^ number) ^ times);
+    };
     if (!head.IsTcp())
     {
         return name(Kind::kOther, flow.others++, 0);
@@ -54,11 +57,12 @@ PacketIdentity::Name(const ns3::Packet& packet)
         return name(Kind::kAcknowledgement, acknowledged, flow.repeats);
     }
     const uint32_t first = head.Sequence();
-    if (IsBefore(first, flow.next))
+    if (flow.begun && IsBefore(first, flow.next))
     {
         const uint32_t place = first / flow.full;
-        return name(Kind::kAgain, place, ++flow.again[place]);
+        return name(Kind::kAgain, place, TimesAgain(flow, place));
     }
+    flow.begun = true;
     const auto payload_bytes = static_cast<uint32_t>(head.PayloadBytes());
     flow.next = first + payload_bytes;
     flow.full = std::max(flow.full, payload_bytes);
@@ -80,9 +84,25 @@ PacketIdentity::FlowOf(uint64_t connection)
     if (m_flows.size() >= kMostFlows)
     {
         m_earlier = std::exchange(m_flows, {});
+        ++m_rotations;
     }
     const auto earlier = m_earlier.find(connection);
-    return m_flows.emplace(connection, earlier == m_earlier.end() ? Flow{} : std::move(earlier->second)).first->second;
+    if (earlier != m_earlier.end())
+    {
+        return m_flows.emplace(connection, std::move(earlier->second)).first->second;
+    }
+    // One that was forgotten must not have its names again: what was lost would be lost each time that it is sent.
+    return m_flows.emplace(connection, Flow{.salt = m_rotations}).first->second;
+}
+
+uint64_t
+PacketIdentity::TimesAgain(Flow& flow, uint32_t place) const
+{
+    if (flow.again.size() >= kMostAgain)
+    {
+        std::erase_if(flow.again, [&flow](const auto& one) { return one.first + kMostAgain < flow.place; });
+    }
+    return ++flow.again[place];
 }
 
 } // namespace cosim

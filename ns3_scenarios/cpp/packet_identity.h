@@ -29,6 +29,8 @@ class PacketIdentity
   private:
     struct Flow
     {
+        uint64_t salt{0}; // of a flow that was forgotten, or takes the place of one
+        bool begun{false};
         uint32_t next{0}; // the sequence number after the highest that has passed
         uint32_t full{1}; // payload of the largest segment so far, bytes
         uint64_t place{0}; // of the latest segment that was new, in full segments
@@ -40,9 +42,11 @@ class PacketIdentity
     };
 
     Flow& FlowOf(uint64_t connection);
+    uint64_t TimesAgain(Flow& flow, uint32_t place) const;
 
     std::unordered_map<uint64_t, Flow> m_flows;
     std::unordered_map<uint64_t, Flow> m_earlier; // not seen since m_flows was begun
+    uint64_t m_rotations{0}; // how often flows were forgotten
 };
 
 } // namespace cosim

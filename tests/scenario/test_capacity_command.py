@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cosim.clock import sleep_s
 from cosim.results.store import ResultsError
 from cosim.results.sweep_report import render
 from cosim.results.sweep_store import read_sweep
@@ -98,9 +100,27 @@ def test_the_report_tells_the_answer_and_the_curve(found: tuple[Path, dict[str, 
 def test_a_damaged_answer_is_named(found: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     directory = tmp_path / "copy"
     shutil.copytree(found[0], directory)
-    (directory / "capacity.json").write_text('{"curve": [')
-    with pytest.raises(ResultsError, match=r"capacity.json is damaged: .*; run `cosim capacity --resume`"):
-        render(directory)
+    for text in ('{"curve": [', '{"curve": []}', "[]", json.dumps({**found[1], "curve": [{"load": 1}]})):
+        (directory / "capacity.json").write_text(text)
+        with pytest.raises(ResultsError, match=r"capacity.json is damaged: .*; run `cosim capacity --resume`"):
+            render(directory)
+
+
+def test_an_interrupted_search_has_no_answer_of_an_earlier_one(
+    found: tuple[Path, dict[str, Any]], file: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / "copy"
+    shutil.copytree(found[0], directory)
+    words = [sys.executable, "-m", "cosim", "capacity", str(file), *ASKED, "--target", "0.8", "-o", str(directory)]
+    with subprocess.Popen([*words, "--resume", "--num-runs", "40"], stderr=subprocess.DEVNULL) as search:
+        runs = len(list(directory.glob("points/*/*/summary.json")))
+        while len(list(directory.glob("points/*/*/summary.json"))) <= runs:
+            assert search.poll() is None
+            sleep_s(0.05)
+        search.send_signal(signal.SIGINT)
+        assert search.wait() == 130
+    assert json.loads((directory / "capacity.json").read_text())["target"] == 0.8
+    assert "Service capacity" not in render(directory)
 
 
 def content_of(directory: Path) -> dict[Path, bytes]:
@@ -170,7 +190,7 @@ def test_other_seeds_agree_within_the_interval(found: tuple[Path, dict[str, Any]
         (("--num-runs", "1"), "--num-runs: 1 run has no interval over seeds; at least 2"),
         (("--vary", "clients.0.number"), "--vary: no key 'clients.0.number' in this scenario"),
         (("--vary", "clients.0.name"), "--vary: clients.0.name is 'u'; a count, or a quantity"),
-        (("--from", "2.5"), "--from: '2.5' is no load; a whole number from 1 on"),
+        (("--from", "2.5"), "--from: '2.5' is no load; a whole number from 1 to 1000000000000000"),
         (("--from", "20"), "--from: 20 lies above --to, 16; a range"),
         (("--to", "20000"), "--to: 20000: "),
     ],

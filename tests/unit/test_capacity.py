@@ -181,6 +181,9 @@ def test_a_load_may_be_given_in_another_unit(unit: str, text: str, load: float) 
         ("/s", "x"),
         ("/s", "1.2.3/s"),
         (None, "1e999999999999999999"),
+        (None, "1e16"),
+        ("/s", "1e-400/s"),
+        ("Mbit/s", "9e999999Gbit/s"),
     ],
 )
 def test_what_is_no_load_is_refused(unit: str | None, text: str) -> None:

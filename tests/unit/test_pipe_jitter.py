@@ -50,21 +50,23 @@ def test_shapes_and_means_take_the_same_draws() -> None:
     assert np.argsort(one).tolist() == np.argsort(other).tolist()
 
 
-def test_a_connection_keeps_its_draws_whatever_others_send_before() -> None:
+def test_a_ues_connection_keeps_its_draws_whatever_others_do_before() -> None:
     """So two runs stay paired where a longer path changes the order among clients."""
 
-    def delays(first: int, second: int) -> dict[int, int]:
-        network = pipe(access=both(delay_ns=0), core=both(delay_ns=0), edge=both(delay_ns=0, jitter_ns=20 * MS))
-        for connection in (1, 2):
-            network.open(connection, "u", "edge", 0)
-        for turn, connection in enumerate((first, second)):
-            network.send(connection, connection, 100, (turn + 1) * 1000 * S, up=True, wakes=True)
+    def delays(*order: str) -> dict[int, int]:
+        network = pipe(
+            ues=("a", "b"), access=both(delay_ns=0), core=both(delay_ns=0), edge=both(delay_ns=0, jitter_ns=20 * MS)
+        )
+        for connection, ue in enumerate(order, 1):
+            network.open(connection, ue, "edge", 0)
+        for turn, ue in enumerate(order, 1):
+            network.send(turn, ord(ue), 100, turn * 1000 * S, up=True, wakes=True)
         arrived: list[Delivered] = []
         while len(arrived) < 2:
             arrived += [d for d in network.advance(FAR * 1000)[1] if isinstance(d, Delivered)]
         return {delivery.message: sum(delivery.hops_ns) for delivery in arrived}
 
-    assert delays(1, 2) == delays(2, 1)
+    assert delays("a", "b") == delays("b", "a")
 
 
 def test_a_draw_is_held_for_all_of_a_window() -> None:
