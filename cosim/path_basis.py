@@ -40,6 +40,7 @@ def figure_row(preset: PathPreset, key: str, value: Any) -> dict[str, Any]:
 
 def _figures(link: LinkDirection | Path, preset: PathPreset | None) -> Iterator[dict[str, Any]]:
     from_preset = link.from_preset() if isinstance(link, Path) else []
+    partly = link.partly_from_preset() if isinstance(link, Path) else {}
     fields = type(link).model_fields
     for name in LINK_KEYS:
         keys = [name + suffix for suffix in SUFFIXES if name + suffix in fields]
@@ -48,6 +49,9 @@ def _figures(link: LinkDirection | Path, preset: PathPreset | None) -> Iterator[
             value = getattr(link, key)
             if preset and key in from_preset:
                 yield figure_row(preset, key, value)
+            elif preset and key in partly:
+                row = figure_row(preset, key, value)
+                yield row | {"why": f"{row['why']}; of the scenario: {', '.join(partly[key])}"}
             elif isinstance(value, (RttTrace, MahimahiRate)):
                 yield _row(key, value, "trace") | {"source": value.read_from}
             elif value != fields[key].default:

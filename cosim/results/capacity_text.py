@@ -89,15 +89,18 @@ def answer_lines(answer: Answer) -> Iterator[str]:
     """The capacity, the knee, and what speaks against them."""
     low, high = answer.capacity_low, answer.capacity_high
     if answer.capacity is None:
-        yield (
-            f"no load from {answer.searched[0]} on meets it: --from goes lower; where the interval reaches the target, "
-            "more requests (`duration`, --num-runs) would tell"
-        )
+        lower = "" if answer.searched[0] == 1 else "--from goes lower; "
+        more = "where the interval reaches the target, more requests (`duration`, --num-runs) would tell"
+        yield f"no load from {answer.searched[0]} on meets it: {lower}{more}"
     elif answer.beyond:
         yield f"capacity: at least {answer.capacity}, the largest that was tried; --to goes further"
     else:
-        ends = f"{'below the range' if low is None else low} to {'not bounded' if high is None else high}"
-        yield f"capacity: {answer.capacity}; a search with other seeds is expected to end within {ends}"
+        begin = "below the range" if low is None else low
+        if high is None:
+            ends = f"from {begin} on: no load that was tried clearly misses; --to or more requests would bound it"
+        else:
+            ends = f"within {begin} to {high}"
+        yield f"capacity: {answer.capacity}; a search with other seeds is expected to end {ends}"
     if answer.knee is not None:
         yield f"knee (largest throughput / latency): {answer.knee}"
     if answer.met_above:

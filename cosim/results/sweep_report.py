@@ -174,7 +174,7 @@ def _pairing(sweep: Sweep) -> str:
         return (
             "paired: no step is executed, so runs of equal number have the same arrivals, images, fading, losses and "
             "step times at every point, as far as causality allows. The intervals here are of each point alone; that "
-            "of a difference between points is narrower (cosim compare)."
+            "of a difference between points is mostly narrower (cosim compare)."
         )
     return (
         "not paired: steps are executed, and each execution has its own noise; runs of equal number share arrivals and "

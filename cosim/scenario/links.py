@@ -102,6 +102,21 @@ class Path(Section):
         plain = Path.model_validate({"preset": self.preset})
         return [key for key in presets()[self.preset].figures if getattr(self, key) == getattr(plain, key)]
 
+    def partly_from_preset(self) -> dict[str, list[str]]:
+        """The keys of sections of which some values are the preset's, with those that are not."""
+        if self.preset is None:
+            return {}
+        plain = Path.model_validate({"preset": self.preset})
+        found: dict[str, list[str]] = {}
+        for key in presets()[self.preset].figures:
+            own, other = getattr(self, key), getattr(plain, key)
+            if isinstance(own, Section) and type(own) is type(other) and own != other:
+                names = [name for name in type(own).model_fields if name != "kind"]
+                differ = [name for name in names if getattr(own, name) != getattr(other, name)]
+                if len(differ) < len(names):
+                    found[key] = differ
+        return found
+
     def direction(self, *, up: bool) -> LinkDirection:
         """The values of one direction."""
         suffix = "_up" if up else "_down"

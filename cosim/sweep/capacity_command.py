@@ -88,14 +88,18 @@ def capacity(
         else:
             refuse_other(directory, asked, load_sweep)
         begin(directory, asked)  # An earlier answer may be another question's.
-        findings, points = search(
-            asked,
-            directory,
-            load_sweep=load_sweep,
-            executor=executor,
-            progress=lambda tally: SweepProgress(choose_mode(ui), tally),
-            say=tell,
-        )
+        try:
+            findings, points = search(
+                asked,
+                directory,
+                load_sweep=load_sweep,
+                executor=executor,
+                progress=lambda tally: SweepProgress(choose_mode(ui), tally),
+                say=tell,
+            )
+        except BaseException:
+            tell(f"what was run is in {directory}; the same command with --resume goes on")
+            raise
     content = write_capacity(directory, asked, findings)
     make_tables(directory, points, changed=True, say=tell)
     if json_:

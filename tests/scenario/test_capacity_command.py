@@ -112,13 +112,16 @@ def test_an_interrupted_search_has_no_answer_of_an_earlier_one(
     directory = tmp_path / "copy"
     shutil.copytree(found[0], directory)
     words = [sys.executable, "-m", "cosim", "capacity", str(file), *ASKED, "--target", "0.8", "-o", str(directory)]
-    with subprocess.Popen([*words, "--resume", "--num-runs", "40"], stderr=subprocess.DEVNULL) as search:
+    words += ["--resume", "--num-runs", "40"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as search:
         runs = len(list(directory.glob("points/*/*/summary.json")))
         while len(list(directory.glob("points/*/*/summary.json"))) <= runs:
             assert search.poll() is None
             sleep_s(0.05)
         search.send_signal(signal.SIGINT)
-        assert search.wait() == 130
+        _, errors = search.communicate()
+    assert search.returncode == 130
+    assert f"what was run is in {directory}; the same command with --resume goes on" in errors
     assert json.loads((directory / "capacity.json").read_text())["target"] == 0.8
     assert "Service capacity" not in render(directory)
 

@@ -92,6 +92,17 @@ def test_keys_of_the_path_win(tmp_path: Path) -> None:
     assert of("home-broadband", rate_up=None).direction(up=True).rate is None
 
 
+def test_what_a_section_keeps_of_the_preset_stays_an_assumption(tmp_path: Path) -> None:
+    network = loaded(tmp_path, {"preset": "leo-satellite", "jitter": {"mean": "3ms"}}).scenario.network
+    (row,) = [row for row in path_basis(network)["paths.cloud"]["figures"] if row["key"] == "jitter"]
+    assert (row["kind"], row["value"]) == ("assumption", "3 ms (gamma, shape 0.1, held 100 ms)")
+    assert row["why"].endswith("; of the scenario: mean")
+    whole = {"kind": "gamma", "mean": "3ms", "shape": 2, "hold": "1s"}
+    network = loaded(tmp_path, {"preset": "leo-satellite", "jitter": whole}).scenario.network
+    (row,) = [row for row in path_basis(network)["paths.cloud"]["figures"] if row["key"] == "jitter"]
+    assert row["kind"] == "scenario"
+
+
 def test_a_resolved_path_is_whole_and_the_same(tmp_path: Path) -> None:
     for name in presets():
         first = loaded(tmp_path, {"preset": name, "outages": [{"at": "100ms", "duration": "20ms"}]})
