@@ -45,6 +45,7 @@ def wavering(kind: str) -> dict[str, Any]:
             {"name": "cam", "tier": "cloud", "count": 2, "timeout": "5s", **frames},
         ],
         timeline=timeline,
+        seed=2,  # with 1 a segment is lost twice, and nothing is sent in the last two seconds
     )
 
 
