@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cosim.results.compare import compare
+from cosim.results.compare import Comparison, compare
+from cosim.results.compare_text import comparison_lines
 from cosim.results.terminal import Progress
 from cosim.run import RunOptions, execute
 from cosim.scenario.load import load
@@ -105,6 +106,12 @@ def test_what_the_command_refuses_and_objects_to(points: tuple[Path, Path], tmp_
     assert done.returncode == 4
     assert "short is INVALID: " in done.stdout
     assert "validity.min_requests: 1 -> 1000" in done.stdout
+
+
+@pytest.mark.parametrize("depth", range(0, 120, 3))
+def test_an_objection_stands_on_one_line_however_deep_the_directory(depth: int) -> None:
+    said = f"/{'d' * depth}/short is INVALID: too few requests"
+    assert f"  - {said}" in comparison_lines(Comparison("a", "b", [], [said], []))
 
 
 @pytest.mark.ns3
