@@ -32,6 +32,7 @@ class SlaClass(msgspec.Struct, rename={"sla_class": "class"}):
 
 
 class _Basis(msgspec.Struct):
+    # The keys are a constant's, which msgspec checks and mypy cannot read as literals.
     steps: dict[Literal[GROUNDS], int]  # type: ignore[valid-type]
 
 
@@ -70,6 +71,7 @@ class _RunSummary(msgspec.Struct):
     seed: int
     loop: dict[str, str]
     sla: list[SlaClass]
+    # Made when the module is loaded, of the metrics' names: mypy sees no class.
     tiers: dict[str, _Tier]  # type: ignore[valid-type]
     paths: dict[str, _Link] = {}
 
